@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+#
+# make                 build/postern; needs no root
+# make check           everything: unit tests and scenarios (installs what is missing, as root)
+# make help            the other targets
+#
+# WERROR=1             warnings are errors
+# SAN=address|thread   build with ASan+UBSan or TSan, in build-asan or build-tsan
+# BUILD=DIR            another folder for all output
+# V=1                  show the commands
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+DATADIR ?= $(PREFIX)/share
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+CONFDIR := /etc/postern
+FUZZ_TIME ?= 30
+TESTFLAGS ?=
+
+PKG_CONFIG ?= pkg-config
+PKGS := libevent libevent_pthreads libunbound libpcre2-8 lmdb libidn2 libsystemd jansson
+LIBS_FOUND := $(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && echo yes)
+
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wconversion
+HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+BUILD ?= build
+# Fortified string functions would hide overruns from the sanitizers.
+ifeq ($(SAN),address)
+BUILD := build-asan
+HARDEN := -fstack-protector-strong
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(SAN),thread)
+BUILD := build-tsan
+HARDEN := -fstack-protector-strong
+SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
+else ifneq ($(SAN),)
+$(error SAN is address or thread)
+endif
+
+ALL_CFLAGS := -std=c17 $(WARN) $(if $(WERROR),-Werror) $(HARDEN) -fPIE -pthread $(CFLAGS) $(SANFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -Iinclude \
+	$(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed -pthread $(SANFLAGS) $(LDFLAGS)
+# libmilter comes without a pkg-config file.
+LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lmilter
+
+SRCS := $(wildcard src/*/*.c)
+OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
+CLI_OBJS := $(filter $(BUILD)/obj/src/cli/%,$(OBJS))
+LIB_OBJS := $(filter-out $(CLI_OBJS),$(OBJS))
+SUPPORT_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
+UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+PROGRAM_OBJS := $(patsubst $(BUILD)/%,$(BUILD)/obj/%.o,$(UNIT) $(FUZZ) $(BENCH))
+LIB := $(BUILD)/libpostern.a
+SUPPORT := $(if $(SUPPORT_OBJS),$(BUILD)/libsupport.a)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+RUN_TESTS = POSTERN=$(BUILD)/postern tests/run $(TESTFLAGS)
+
+.PHONY: all help deps unit support check check-unit check-scenario check-asan check-tsan demo \
+	fuzz fuzz-run bench lint install deb clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/postern
+
+help:
+	@echo 'all check check-unit check-scenario check-asan check-tsan demo fuzz bench lint'
+	@echo 'install deb deps clean; variables: see the top of the Makefile'
+
+$(BUILD)/postern: $(CLI_OBJS) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(LIB): $(LIB_OBJS)
+$(SUPPORT): $(SUPPORT_OBJS)
+$(BUILD)/%.a:
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/libs-found
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(PROGRAM_OBJS): EXTRA_CFLAGS = -Itests/support
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) $(EXTRA_LDFLAGS) -o $@ $^ $(EXTRA_LIBS) $(LIBS)
+$(UNIT): EXTRA_LIBS = -lcmocka
+$(FUZZ): EXTRA_LDFLAGS = -fsanitize=fuzzer
+
+$(BUILD)/libs-found:
+	$(if $(LIBS_FOUND),,@$(PKG_CONFIG) --print-errors --exists $(PKGS); \
+		echo 'postern: libraries are missing; "make deps" installs them (as root)' >&2; exit 1)
+	$(Q)mkdir -p $(@D) && touch $@
+
+unit: $(UNIT)
+
+deps:
+	scripts/deps build test lint fuzz
+
+# What was missing at the start of make is seen only by a make started after it was installed.
+check: ; $(Q)scripts/deps build test
+	+$(Q)$(MAKE) --no-print-directory all unit && $(RUN_TESTS)
+check-unit: all unit
+	$(Q)$(RUN_TESTS) --unit
+check-scenario: ; $(Q)scripts/deps build test
+	+$(Q)$(MAKE) --no-print-directory all && $(RUN_TESTS) --scenario
+check-asan:
+	+$(Q)$(MAKE) --no-print-directory check SAN=address
+check-tsan:
+	+$(Q)$(MAKE) --no-print-directory check SAN=thread
+
+demo: ; $(Q)scripts/deps build test
+	+$(Q)$(MAKE) --no-print-directory all && POSTERN=$(BUILD)/postern python3 tests/demo.py
+
+fuzz: ; $(Q)scripts/deps build fuzz
+	+$(Q)$(MAKE) --no-print-directory fuzz-run CC=clang BUILD=build-fuzz HARDEN= \
+		SANFLAGS='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+fuzz-run: $(FUZZ)
+	$(Q)scripts/fuzz $(BUILD) $(FUZZ_TIME) $(FUZZ)
+
+bench: all $(BENCH)
+	$(Q)POSTERN=$(BUILD)/postern tests/bench/run $(BENCH)
+
+lint: ; $(Q)scripts/deps build lint
+	+$(Q)$(MAKE) --no-print-directory all && BUILD=$(BUILD) scripts/lint
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DATADIR)/postern/rules.d \
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+	install -m 755 $(BUILD)/postern $(DESTDIR)$(SBINDIR)/postern
+	install -m 644 $(wildcard etc/rules.d/*.conf) $(DESTDIR)$(DATADIR)/postern/rules.d/
+	sed 's,/usr/share/postern,$(DATADIR)/postern,g' etc/postern.conf >$(BUILD)/postern.conf
+	test -e $(DESTDIR)$(CONFDIR)/postern.conf || \
+		install -m 644 $(BUILD)/postern.conf $(DESTDIR)$(CONFDIR)/postern.conf
+	sed 's,/usr/sbin/postern,$(SBINDIR)/postern,g' systemd/postern.service >$(BUILD)/postern.service
+	install -m 644 $(BUILD)/postern.service $(DESTDIR)$(UNITDIR)/postern.service
+	install -m 644 systemd/postern.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/postern.conf
+	install -m 644 systemd/postern.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/postern.conf
+	for page in $(wildcard man/*.[1-8]); do \
+		install -D -m 644 $$page $(DESTDIR)$(DATADIR)/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+
+deb:
+	dpkg-buildpackage -us -uc -b
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz
+
+-include $(OBJS:.o=.d) $(SUPPORT_OBJS:.o=.d) $(PROGRAM_OBJS:.o=.d)
