@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef POSTERN_VERSION_H
+#define POSTERN_VERSION_H
+
+#define POSTERN_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include <postern/arena.h>
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <postern/log.h>
+
+/* Under AddressSanitizer, bytes that were not handed out are poisoned, so that a pointer kept over
+ * arena_reset() or a write past an allocation is caught.  Elsewhere these macros do nothing. */
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size)   ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
+struct chunk {
+    struct chunk *next;
+    size_t size;
+    size_t used;
+    alignas(max_align_t) unsigned char data[];
+};
+
+struct arena {
+    struct chunk *chunks; /* the head is the one with room */
+    size_t used;
+};
+
+enum { ALIGNMENT = alignof(max_align_t) };
+
+/* With its head and malloc's own, a chunk fills two pages. */
+static const size_t CHUNK_SIZE = 8192 - sizeof(struct chunk) - 16;
+
+/* The machine has no memory: a mail policy daemon that limps is worse than one that is restarted.
+ */
+static _Noreturn void out_of_memory(size_t size)
+{
+    log_error("out of memory: %zu bytes refused", size);
+    abort();
+}
+
+void *xmalloc(size_t size)
+{
+    void *memory = malloc(size != 0 ? size : 1);
+
+    if (memory == NULL)
+        out_of_memory(size);
+    return memory;
+}
+
+void *xcalloc(size_t count, size_t size)
+{
+    void *memory;
+
+    if (count == 0 || size == 0)
+        count = size = 1;
+    memory = calloc(count, size);
+    if (memory == NULL)
+        out_of_memory(size);
+    return memory;
+}
+
+void *xrealloc(void *memory, size_t size)
+{
+    void *moved = realloc(memory, size != 0 ? size : 1);
+
+    if (moved == NULL)
+        out_of_memory(size);
+    return moved;
+}
+
+char *xstrdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+
+    return memcpy(xmalloc(size), text, size);
+}
+
+static struct chunk *chunk_new(size_t size)
+{
+    struct chunk *chunk;
+
+    if (size > SIZE_MAX - sizeof(*chunk))
+        out_of_memory(size);
+    chunk = xmalloc(sizeof(*chunk) + size);
+    chunk->next = NULL;
+    chunk->size = size;
+    chunk->used = 0;
+    ASAN_POISON_MEMORY_REGION(chunk->data, size);
+    return chunk;
+}
+
+static void chunk_free(struct chunk *chunk)
+{
+    ASAN_UNPOISON_MEMORY_REGION(chunk->data, chunk->size);
+    free(chunk);
+}
+
+struct arena *arena_new(void)
+{
+    return xcalloc(1, sizeof(struct arena));
+}
+
+void arena_reset(struct arena *arena)
+{
+    struct chunk *kept = NULL;
+    struct chunk *chunk, *next;
+
+    for (chunk = arena->chunks; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        if (kept == NULL && chunk->size == CHUNK_SIZE)
+            kept = chunk;
+        else
+            chunk_free(chunk);
+    }
+    if (kept != NULL) {
+        kept->next = NULL;
+        kept->used = 0;
+        ASAN_POISON_MEMORY_REGION(kept->data, kept->size);
+    }
+    arena->chunks = kept;
+    arena->used = 0;
+}
+
+void arena_free(struct arena *arena)
+{
+    struct chunk *chunk, *next;
+
+    if (arena == NULL)
+        return;
+    for (chunk = arena->chunks; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        chunk_free(chunk);
+    }
+    free(arena);
+}
+
+/* A chunk with room for SIZE bytes.  What would fill more than a quarter of a chunk gets one of its
+ * own behind the head, so that the room left in the head is not lost. */
+static struct chunk *chunk_with_room(struct arena *arena, size_t size)
+{
+    struct chunk *head = arena->chunks;
+    struct chunk *chunk;
+
+    if (head != NULL && head->size - head->used >= size)
+        return head;
+    if (size > CHUNK_SIZE / 4) {
+        chunk = chunk_new(size);
+        if (head != NULL) {
+            chunk->next = head->next;
+            head->next = chunk;
+        } else {
+            arena->chunks = chunk;
+        }
+        return chunk;
+    }
+    chunk = chunk_new(CHUNK_SIZE);
+    chunk->next = head;
+    arena->chunks = chunk;
+    return chunk;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    struct chunk *chunk;
+    size_t rounded;
+    void *memory;
+
+    if (size > SIZE_MAX - ALIGNMENT)
+        out_of_memory(size);
+    rounded = size == 0 ? ALIGNMENT : (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    chunk = chunk_with_room(arena, rounded);
+    memory = chunk->data + chunk->used;
+    chunk->used += rounded;
+    arena->used += rounded;
+    ASAN_UNPOISON_MEMORY_REGION(memory, size);
+    return memset(memory, 0, size);
+}
+
+char *arena_strndup(struct arena *arena, const char *text, size_t length)
+{
+    char *copy;
+
+    if (length == SIZE_MAX)
+        out_of_memory(length);
+    copy = arena_alloc(arena, length + 1);
+    if (length != 0)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+char *arena_strdup(struct arena *arena, const char *text)
+{
+    return arena_strndup(arena, text, strlen(text));
+}
+
+char *arena_vprintf(struct arena *arena, const char *format, va_list args)
+{
+    va_list again;
+    char *text;
+    int length;
+
+    va_copy(again, args);
+    length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (length < 0)
+        out_of_memory(SIZE_MAX);
+    text = arena_alloc(arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, args);
+    return text;
+}
+
+char *arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, format);
+    text = arena_vprintf(arena, format, args);
+    va_end(args);
+    return text;
+}
+
+size_t arena_used(const struct arena *arena)
+{
+    return arena->used;
+}
