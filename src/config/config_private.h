@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef POSTERN_CONFIG_PRIVATE_H
+#define POSTERN_CONFIG_PRIVATE_H
+
+#include <postern/arena.h>
+#include <postern/check.h>
+#include <postern/config.h>
+#include <postern/hash.h>
+#include <postern/str.h>
+
+#include <stdatomic.h>
+#include <string.h>
+
+/* The options that stand outside any block. */
+struct globals {
+    struct block_head head;
+    const char *hostname, *help_url, *state_dir;
+    int64_t speak_at, mixed;
+};
+
+/* The blocks of one kind, as they were read. */
+struct kind_blocks {
+    const struct option_block *kind;
+    struct block_head *first, *last;
+    struct map *names;
+};
+
+/* A table as it was declared; opened when all is read. */
+struct table_statement {
+    const char *name;
+    struct place at;
+    const char *spec; /* NULL: inline */
+    struct place spec_at;
+    const char **entries; /* inline */
+    struct place *places;
+    size_t count;
+};
+
+struct config_all {
+    struct config config; /* first: what users see */
+    atomic_uint references;
+    struct globals *globals;
+    struct kind_blocks *kinds;
+    size_t kind_count;
+    struct map *tables_by_name;
+};
+
+/* One reading of the file, while it goes on. */
+struct reading {
+    struct config_all *all;
+    struct arena *arena;
+    struct diag *diag;
+    struct policy_builder *builder;
+    struct table_statement *tables;
+    size_t table_count, table_room;
+    struct map *table_names;
+    const char *stack[16]; /* files being read, by their real path */
+    size_t depth;
+    uint64_t version;
+};
+
+enum { CONFIG_FILE_MAX = 64 * 1024 * 1024 };
+
+/* load.c */
+void config_read_file(struct reading *reading, const char *path, const struct place *at);
+
+/* tables.c */
+void config_parse_table(struct reading *reading, struct lexer *lexer, const struct token *head);
+void config_open_tables(struct reading *reading, const char *base_dir);
+
+/* texts.c: templates of rules and their lint */
+void config_compile_texts(struct reading *reading);
+
+#endif
