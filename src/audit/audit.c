@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "audit_private.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <postern/arena.h>
+#include <postern/clock.h>
+#include <postern/log.h>
+
+/*
+ * A bounded queue and the thread that writes what stands in it: a full disk or a syslog daemon that has stopped never
+ * delays a reply.
+ */
+enum {
+    QUEUE_RECORDS = 8192,
+    QUEUE_OCTETS = 32 * 1024 * 1024,
+    VALUE_OCTETS = 4096, /* of one value; lines show less */
+    CLOSE_WAIT_MS = 5000,
+    WARN_EVERY_MS = 60 * 1000,
+};
+
+struct audit {
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards the queue, next and closing */
+    pthread_cond_t more;
+    struct queued *first, **last;
+    size_t count, octets;
+    struct sinks *next; /* to be used from the next record on */
+    bool closing;
+    int64_t close_by, warned;
+    struct sinks *sinks; /* the thread's */
+    atomic_uint_fast64_t written, failed, dropped;
+};
+
+/* ---- the queue ---- */
+
+static size_t value_length(const char *value)
+{
+    return strnlen(value, VALUE_OCTETS);
+}
+
+/* The record and all its texts in one block; *size says how big. */
+static struct queued *copy_record(const struct audit_field *fields, size_t count, size_t *size)
+{
+    struct queued *record;
+    char *text;
+
+    *size = sizeof(*record) + count * sizeof(fields[0]);
+    for (size_t i = 0; i < count; i++)
+        *size += strlen(fields[i].key) + value_length(fields[i].value) + 2;
+    record = xmalloc(*size);
+    record->next = NULL;
+    record->count = count;
+    clock_gettime(CLOCK_REALTIME, &record->when);
+    text = (char *)&record->fields[count];
+    for (size_t i = 0; i < count; i++) {
+        size_t key = strlen(fields[i].key) + 1, value = value_length(fields[i].value);
+        record->fields[i].key = memcpy(text, fields[i].key, key);
+        text += key;
+        record->fields[i].value = memcpy(text, fields[i].value, value);
+        text[value] = '\0';
+        text += value + 1;
+    }
+    return record;
+}
+
+static size_t record_size(const struct queued *record)
+{
+    size_t size = sizeof(*record) + record->count * sizeof(record->fields[0]);
+
+    for (size_t i = 0; i < record->count; i++)
+        size += strlen(record->fields[i].key) + strlen(record->fields[i].value) + 2;
+    return size;
+}
+
+void audit_write(struct audit *audit, const struct audit_field *fields, size_t count)
+{
+    size_t size;
+    struct queued *record = copy_record(fields, count, &size);
+    bool warn = false;
+
+    pthread_mutex_lock(&audit->lock);
+    if (audit->count >= QUEUE_RECORDS || audit->octets + size > QUEUE_OCTETS) {
+        atomic_fetch_add(&audit->dropped, 1);
+        warn = clock_ms() - audit->warned >= WARN_EVERY_MS;
+        if (warn)
+            audit->warned = clock_ms();
+    } else {
+        *audit->last = record;
+        audit->last = &record->next;
+        audit->count++;
+        audit->octets += size;
+        record = NULL;
+        pthread_cond_signal(&audit->more);
+    }
+    pthread_mutex_unlock(&audit->lock);
+    free(record);
+    if (warn)
+        log_warning("the audit queue is full: %llu records were lost so far",
+                    (unsigned long long)atomic_load(&audit->dropped));
+}
+
+/* ---- the writer ---- */
+
+/* The next record, and the sinks it goes to; NULL at the end. */
+static struct queued *take(struct audit *audit)
+{
+    struct sinks *old = NULL;
+    struct queued *record;
+
+    pthread_mutex_lock(&audit->lock);
+    while (audit->first == NULL && !audit->closing)
+        pthread_cond_wait(&audit->more, &audit->lock);
+    record = audit->first;
+    if (record != NULL) {
+        audit->first = record->next;
+        if (audit->first == NULL)
+            audit->last = &audit->first;
+        audit->count--;
+        audit->octets -= record_size(record);
+    }
+    if (audit->next != NULL) {
+        old = audit->sinks;
+        audit->sinks = audit->next;
+        audit->next = NULL;
+    }
+    pthread_mutex_unlock(&audit->lock);
+    sinks_close(old);
+    return record;
+}
+
+/* Whether there is no time left to wait for a sink that hangs. */
+static bool out_of_time(struct audit *audit)
+{
+    bool late;
+
+    pthread_mutex_lock(&audit->lock);
+    late = audit->closing && clock_ms() > audit->close_by;
+    pthread_mutex_unlock(&audit->lock);
+    return late;
+}
+
+static void *write_records(void *arg)
+{
+    struct audit *audit = arg;
+    struct queued *record;
+
+    while ((record = take(audit)) != NULL) {
+        if (out_of_time(audit))
+            atomic_fetch_add(&audit->dropped, 1);
+        else if (sinks_write(audit->sinks, record) == 0)
+            atomic_fetch_add(&audit->written, 1);
+        else
+            atomic_fetch_add(&audit->failed, 1);
+        free(record);
+    }
+    return NULL;
+}
+
+/* ---- opening and closing ---- */
+
+struct audit *audit_open(const struct audit_options *options, char **error)
+{
+    struct sinks *sinks = sinks_open(options, error);
+    struct audit *audit;
+    sigset_t all, before;
+    int refused;
+
+    if (sinks == NULL)
+        return NULL;
+    audit = xcalloc(1, sizeof(*audit));
+    audit->sinks = sinks;
+    audit->last = &audit->first;
+    audit->warned = clock_ms() - WARN_EVERY_MS;
+    pthread_mutex_init(&audit->lock, NULL);
+    pthread_cond_init(&audit->more, NULL);
+    /* Signals are for the thread that waits for them. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    refused = pthread_create(&audit->thread, NULL, write_records, audit);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (refused != 0) {
+        log_error("no thread for audit records: %s", strerror(refused));
+        abort();
+    }
+    return audit;
+}
+
+void audit_close(struct audit *audit)
+{
+    if (audit == NULL)
+        return;
+    pthread_mutex_lock(&audit->lock);
+    audit->closing = true;
+    audit->close_by = clock_ms() + CLOSE_WAIT_MS;
+    pthread_cond_signal(&audit->more);
+    pthread_mutex_unlock(&audit->lock);
+    pthread_join(audit->thread, NULL);
+    sinks_close(audit->sinks);
+    sinks_close(audit->next);
+    pthread_cond_destroy(&audit->more);
+    pthread_mutex_destroy(&audit->lock);
+    free(audit);
+}
+
+int audit_reopen(struct audit *audit, const struct audit_options *options, char **error)
+{
+    struct sinks *sinks = sinks_open(options, error);
+    struct sinks *unused;
+
+    if (sinks == NULL)
+        return -1;
+    pthread_mutex_lock(&audit->lock);
+    unused = audit->next;
+    audit->next = sinks;
+    pthread_mutex_unlock(&audit->lock);
+    sinks_close(unused);
+    return 0;
+}
+
+void audit_count(const struct audit *audit, struct audit_counters *counters)
+{
+    counters->written = atomic_load(&audit->written);
+    counters->failed = atomic_load(&audit->failed);
+    counters->dropped = atomic_load(&audit->dropped);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+#include "audit_private.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <systemd/sd-journal.h>
+
+#include <postern/arena.h>
+#include <postern/log.h>
+#include <postern/str.h>
+
+/*
+ * The sinks: syslog by a socket of our own (so that the daemon's messages keep their own identity and a syslog daemon that has
+ * stopped cannot hold them up), the journal, files.
+ */
+enum { SEND_WAIT_S = 2, WARN_EVERY_S = 60 };
+
+static const char DEVICE[] = "/dev/log";
+static const char JOURNAL[] = "/run/systemd/journal/socket";
+
+enum sink_kind { SINK_SYSLOG, SINK_JOURNAL, SINK_FILE };
+
+struct sink {
+    enum sink_kind kind;
+    const char *name; /* for messages: "syslog", "journal", the path */
+    int fd;           /* -1: not open */
+    bool torn;        /* the file ends in half a line */
+    time_t warned;    /* monotonic */
+    uint64_t failed;  /* since then */
+};
+
+struct sinks {
+    struct arena *arena; /* of names */
+    struct arena *line;  /* of the record being written */
+    const char *ident;
+    struct sink *sinks;
+    size_t count;
+};
+
+/* ---- opening ---- */
+
+static bool open_sink(struct sinks *sinks, const char *to, char **error)
+{
+    struct sink *sink = &sinks->sinks[sinks->count];
+
+    *sink = (struct sink){.name = arena_strdup(sinks->arena, to), .fd = -1, .warned = -WARN_EVERY_S};
+    sinks->count++;
+    if (strcmp(to, "syslog") == 0) {
+        sink->kind = SINK_SYSLOG;
+    } else if (strcmp(to, "journal") == 0) {
+        sink->kind = SINK_JOURNAL;
+    } else if (strncmp(to, "file:", 5) == 0) {
+        sink->kind = SINK_FILE;
+        sink->name += 5;
+        sink->fd = open(sink->name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+        if (sink->fd < 0) {
+            if (asprintf(error, "cannot open %s for audit records: %s", sink->name,
+                         strerror(errno)) < 0)
+                *error = NULL;
+            return false;
+        }
+    } else {
+        if (asprintf(error, "audit: '%s' is neither syslog, journal nor file:PATH", to) < 0)
+            *error = NULL;
+        return false;
+    }
+    return true;
+}
+
+struct sinks *sinks_open(const struct audit_options *options, char **error)
+{
+    struct arena *arena = arena_new();
+    struct sinks *sinks = arena_alloc(arena, sizeof(*sinks));
+
+    sinks->arena = arena;
+    sinks->line = arena_new();
+    sinks->ident = arena_strdup(arena, options->ident);
+    sinks->sinks = arena_alloc(arena, options->to_count * sizeof(sinks->sinks[0]));
+    for (size_t i = 0; i < options->to_count; i++) {
+        if (!open_sink(sinks, options->to[i], error)) {
+            sinks_close(sinks);
+            return NULL;
+        }
+    }
+    return sinks;
+}
+
+void sinks_close(struct sinks *sinks)
+{
+    if (sinks == NULL)
+        return;
+    for (size_t i = 0; i < sinks->count; i++)
+        if (sinks->sinks[i].fd >= 0)
+            close(sinks->sinks[i].fd);
+    arena_free(sinks->line);
+    arena_free(sinks->arena);
+}
+
+/* ---- syslog ---- */
+
+static bool connect_syslog(struct sink *sink)
+{
+    const struct timeval wait = {.tv_sec = SEND_WAIT_S};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (sink->fd >= 0)
+        close(sink->fd);
+    memcpy(address.sun_path, DEVICE, sizeof(DEVICE));
+    sink->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (sink->fd < 0)
+        return false;
+    setsockopt(sink->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+    if (connect(sink->fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return true;
+    int saved = errno;
+    close(sink->fd);
+    sink->fd = -1;
+    errno = saved;
+    return false;
+}
+
+/* RFC 3164 as local daemons write it: the time in English words whatever the locale, no host name. */
+static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct queued *record,
+                         const char *line)
+{
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct tm tm;
+    const char *text;
+
+    localtime_r(&record->when.tv_sec, &tm);
+    text = arena_printf(sinks->line, "<%d>%s %2d %02d:%02d:%02d %s[%d]: %s", LOG_MAIL | LOG_INFO,
+                        months[tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                        sinks->ident, (int)getpid(), line);
+    if (sink->fd >= 0 && send(sink->fd, text, strlen(text), MSG_NOSIGNAL) >= 0)
+        return true;
+    /* A syslog daemon that was started anew has another socket behind the name; one that does not read in time would
+     * not do so now. */
+    if (sink->fd >= 0 && (errno == EAGAIN || errno == EMSGSIZE))
+        return false;
+    return connect_syslog(sink) && send(sink->fd, text, strlen(text), MSG_NOSIGNAL) >= 0;
+}
+
+/* ---- journal ---- */
+
+/* Keys of journal fields are capital letters, digits and '_'. */
+static struct iovec journal_field(struct arena *arena, const char *key, const char *value)
+{
+    char *text = arena_printf(arena, "POSTERN_%s=%.4000s", key, value);
+
+    for (char *c = text; *c != '='; c++)
+        *c = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '_';
+    return (struct iovec){.iov_base = text, .iov_len = strlen(text)};
+}
+
+static struct iovec plain_field(const char *text)
+{
+    return (struct iovec){.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+}
+
+static bool write_journal(struct sinks *sinks, const struct queued *record, const char *line)
+{
+    struct iovec *fields = arena_alloc(sinks->line, (record->count + 4) * sizeof(fields[0]));
+    size_t count = 0;
+    int result;
+
+    /* The library takes a machine without a journal for one that wants no messages. */
+    if (access(JOURNAL, F_OK) != 0)
+        return false;
+    fields[count++] = plain_field(arena_printf(sinks->line, "MESSAGE=%s", line));
+    fields[count++] = plain_field(arena_printf(sinks->line, "PRIORITY=%d", LOG_INFO));
+    fields[count++] = plain_field(arena_printf(sinks->line, "SYSLOG_FACILITY=%d", LOG_MAIL >> 3));
+    fields[count++] = plain_field(arena_printf(sinks->line, "SYSLOG_IDENTIFIER=%s", sinks->ident));
+    for (size_t i = 0; i < record->count; i++)
+        fields[count++] =
+            journal_field(sinks->line, record->fields[i].key, record->fields[i].value);
+    result = sd_journal_sendv(fields, (int)count);
+    if (result < 0)
+        errno = -result;
+    return result >= 0;
+}
+
+/* ---- files ---- */
+
+static bool write_file(struct sinks *sinks, struct sink *sink, const struct queued *record,
+                       const char *line)
+{
+    char date[32], zone[8];
+    struct tm tm;
+    const char *text;
+    size_t length;
+    ssize_t written;
+
+    localtime_r(&record->when.tv_sec, &tm);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+    strftime(zone, sizeof(zone), "%z", &tm);
+    /* RFC 3339: the offset has a colon. A line that was torn by a full disk is ended first. */
+    text = arena_printf(sinks->line, "%s%s.%03ld%.3s:%s %s[%d]: %s\n", sink->torn ? "\n" : "", date,
+                        record->when.tv_nsec / 1000000, zone, zone + 3, sinks->ident,
+                        (int)getpid(), line);
+    length = strlen(text);
+    do
+        written = write(sink->fd, text, length);
+    while (written < 0 && errno == EINTR);
+    if (written > 0)
+        sink->torn = text[written - 1] != '\n';
+    if (written >= 0 && (size_t)written < length)
+        errno = ENOSPC;
+    return written == (ssize_t)length;
+}
+
+/* ---- all ---- */
+
+/* One line a minute, not one per record: whatever is full may be what the messages go to, too. */
+static void count_failure(struct sink *sink, int error)
+{
+    struct timespec now;
+
+    sink->failed++;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - sink->warned < WARN_EVERY_S)
+        return;
+    log_warning("%llu audit records could not be written to %s: %s",
+                (unsigned long long)sink->failed, sink->name, strerror(error));
+    sink->warned = now.tv_sec;
+    sink->failed = 0;
+}
+
+unsigned sinks_write(struct sinks *sinks, const struct queued *record)
+{
+    const char *line = audit_line(sinks->line, record->fields, record->count);
+    unsigned failures = 0;
+
+    for (size_t i = 0; i < sinks->count; i++) {
+        struct sink *sink = &sinks->sinks[i];
+        bool good = false;
+        errno = 0;
+        switch (sink->kind) {
+        case SINK_SYSLOG:
+            good = write_syslog(sinks, sink, record, line);
+            break;
+        case SINK_JOURNAL:
+            good = write_journal(sinks, record, line);
+            break;
+        case SINK_FILE:
+            good = write_file(sinks, sink, record, line);
+            break;
+        }
+        if (!good) {
+            count_failure(sink, errno);
+            failures++;
+        }
+    }
+    arena_reset(sinks->line);
+    return failures;
+}

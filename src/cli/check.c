@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include <postern/arena.h>
+#include <postern/check.h>
+#include <postern/front.h>
+#include <postern/policy.h>
+#include <postern/table.h>
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* `postern check`: what the configuration means, without serving anybody. */
+
+static void print_listens(const struct config *config)
+{
+    const struct block_head *head = config->listens != NULL ? &config->listens->head : NULL;
+    for (; head != NULL; head = head->next) {
+        const struct listen_options *listen = (const struct listen_options *)(const void *)head;
+        printf("listen %s: %s, %s\n", head->name, listen->socket,
+               listen->mode == LISTEN_OBSERVE ? "observes only" : "enforces");
+    }
+}
+
+static void print_tables(const struct config *config)
+{
+    for (size_t i = 0; i < config->table_count; i++) {
+        struct table *table = config->tables[i].table;
+        long count = table_count(table);
+        if (count < 0)
+            printf("table %s: %s\n", table_name(table), table_type(table));
+        else
+            printf("table %s: %s, %ld entr%s\n", table_name(table), table_type(table), count,
+                   count == 1 ? "y" : "ies");
+    }
+}
+
+/* Whether a rule of the policy needs a fact of the probe, itself or as what a derived fact is
+ * about. */
+static bool probe_needed(const struct policy *policy, slot_t first, unsigned count)
+{
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        const struct rule *rule = &policy->rules[i];
+        for (size_t j = 0; j < rule->slot_count; j++) {
+            slot_t slot = rule->slots[j];
+            for (size_t k = 0; k < policy->derived_count; k++)
+                if (policy->derived[k].slot == slot && policy->derived[k].subject != SLOT_NONE)
+                    slot = policy->derived[k].subject;
+            if (slot >= first && slot < first + count)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void print_lookups(const struct config *config)
+{
+    struct arena *arena = arena_new();
+    const struct config_schema *schema = config->schema;
+    for (size_t i = 0; i < schema->check_count; i++) {
+        const struct check *check = schema->checks[i];
+        void *state = config->check_states[i];
+        for (size_t j = 0; j < check->probe_count; j++) {
+            const struct probe *probe = &check->probes[j];
+            slot_t first = schema->first_slot[i] + probe->first;
+            const char *cost = check->cost != NULL ? check->cost(state, probe, arena) : NULL;
+            if (cost == NULL || !probe_needed(config->policy, first, probe->count))
+                continue;
+            printf("lookup %s: at %s, %s\n", probe->name, stage_name(probe->stage), cost);
+        }
+    }
+    arena_free(arena);
+}
+
+static int run_check(const struct command *command, int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *path = DEFAULT_CONFIG;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (option == 'c')
+            path = optarg;
+        else
+            return option == 'h' ? cli_help(command) : cli_usage(command);
+    }
+    if (optind != argc)
+        return cli_usage(command);
+    struct config *config = cli_load(path);
+    if (config == NULL)
+        return EXIT_TROUBLE;
+    int result = EXIT_DONE;
+    const char *refused = config->listens != NULL ? front_refuses(config->listens) : NULL;
+    if (refused != NULL) {
+        fprintf(stderr, "postern: %s: listen %s: %s\n", path, config->listens->head.name, refused);
+        result = EXIT_TROUBLE;
+    }
+    print_listens(config);
+    print_tables(config);
+    policy_print(config->policy, stdout);
+    print_lookups(config);
+    config_unref(config);
+    return result;
+}
+
+const struct command command_check = {
+    .name = "check",
+    .arguments = "[-c FILE]",
+    .summary =
+        "Reads the configuration and prints each rule with where it speaks and what it costs",
+    .help = "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n",
+    .run = run_check,
+};

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include <postern/arena.h>
+#include <postern/check.h>
+
+#include <pthread.h>
+#include <stdio.h>
+
+static void print_command(const struct command *command, FILE *out)
+{
+    fprintf(out, "usage: postern %s %s\n\n%s.\n", command->name, command->arguments,
+            command->summary);
+    if (command->help[0] != '\0')
+        fprintf(out, "\n%s", command->help);
+}
+
+int cli_help(const struct command *command)
+{
+    print_command(command, stdout);
+    return EXIT_DONE;
+}
+
+int cli_usage(const struct command *command)
+{
+    fprintf(stderr, "usage: postern %s %s\n(postern %s --help tells more)\n", command->name,
+            command->arguments, command->name);
+    return EXIT_USAGE;
+}
+
+const struct config_schema *cli_schema(void)
+{
+    static struct config_schema schema;
+    if (schema.layout == NULL) {
+        struct arena *arena = arena_new(); /* for the life of the process */
+        slot_t *first = arena_alloc(arena, checks_count * sizeof(first[0]));
+        schema.checks = checks_all;
+        schema.check_count = checks_count;
+        schema.layout = checks_layout(arena, first);
+        schema.first_slot = first;
+    }
+    return &schema;
+}
+
+struct config *cli_load(const char *path)
+{
+    struct diag *diag = diag_new();
+    struct config *config = config_load(path, cli_schema(), diag);
+    diag_print(diag, stderr);
+    if (config == NULL)
+        fprintf(stderr, "postern: %s: %u error%s\n", path, diag_errors(diag),
+                diag_errors(diag) == 1 ? "" : "s");
+    diag_free(diag);
+    return config;
+}
+
+struct resolver *cli_resolver(const struct config *config, struct loop *loop, char **error)
+{
+    const struct resolver_block *block = config->resolver;
+    struct resolver_options options = {
+        .servers = block->servers.items,
+        .server_count = block->servers.count,
+        .recursive = block->recursive,
+        .dnssec = block->dnssec,
+        .timeout_ms = (unsigned)block->timeout,
+        .cache_bytes = (size_t)block->cache,
+    };
+    return resolver_new(loop, &options, error);
+}

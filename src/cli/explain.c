@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include "explain.h"
+
+#include <postern/arena.h>
+#include <postern/check.h>
+#include <postern/clock.h>
+#include <postern/log.h>
+#include <postern/loop.h>
+#include <postern/session.h>
+
+#include <getopt.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * `postern explain`: plays one SMTP transaction against the real checks, as an MTA would tell it,
+ * and shows what was found out, which rule decided and what the client would see.
+ */
+
+/* ---- waiting for answers ---- */
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    const struct session_answer *answer;
+};
+
+static void on_answer(void *arg, const struct session_answer *answer)
+{
+    struct waiter *waiter = arg;
+    pthread_mutex_lock(&waiter->lock);
+    waiter->answer = answer;
+    pthread_cond_signal(&waiter->answered);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+static const struct session_answer *await(struct waiter *waiter)
+{
+    pthread_mutex_lock(&waiter->lock);
+    while (waiter->answer == NULL)
+        pthread_cond_wait(&waiter->answered, &waiter->lock);
+    const struct session_answer *answer = waiter->answer;
+    waiter->answer = NULL;
+    pthread_mutex_unlock(&waiter->lock);
+    return answer;
+}
+
+/* ---- what is kept of the answers ---- */
+
+static const char *verdict_word(const struct action *action)
+{
+    switch (action->verdict.kind) {
+    case VERDICT_ACCEPT:
+        return "accept";
+    case VERDICT_QUARANTINE:
+        return "quarantine";
+    case VERDICT_REPLY:
+        if (action->kind == ACTION_REPLY)
+            return action->reply->code >= 500 ? "reject" : "defer";
+        return "none";
+    case VERDICT_FAULT:
+        return "defer";
+    case VERDICT_NONE:
+    case VERDICT_OPEN:
+        break;
+    }
+    return action->kind == ACTION_REPLY ? (action->reply->code >= 500 ? "reject" : "defer")
+                                        : "none";
+}
+
+static struct explained_step *keep(struct explained *explained, enum stage stage, const char *what,
+                                   const struct session_answer *answer)
+{
+    struct explained_step *step = &explained->steps[explained->step_count++];
+    const struct action *action = answer->action;
+    *step = (struct explained_step){.stage = stage, .what = what, .verdict = "none", .rule = ""};
+    if (action == NULL)
+        return step;
+    step->verdict = verdict_word(action);
+    step->rule = arena_strdup(explained->arena, action->rule != NULL ? action->rule : "");
+    step->refused = action->kind == ACTION_REPLY;
+    if (step->refused)
+        step->reply = reply_format(explained->arena, action->reply);
+    if (action->kind == ACTION_QUARANTINE)
+        step->reason = arena_strdup(explained->arena, action->reason);
+    step->header_count = action->header_count;
+    step->headers = arena_alloc(explained->arena, (action->header_count + 1) * sizeof(char *));
+    for (size_t i = 0; i < action->header_count; i++)
+        step->headers[i] = arena_printf(explained->arena, "%s: %s", action->headers[i].name,
+                                        action->headers[i].value);
+    return step;
+}
+
+/* Copies values that outlive the session: their texts live in its arenas. */
+static const char *copy_text(struct arena *arena, const char *text)
+{
+    return text == NULL ? NULL : arena_strdup(arena, text);
+}
+
+static void keep_facts(struct explained *explained, const struct view *view, enum scope scope,
+                       struct value *out)
+{
+    const struct layout *layout = explained->layout;
+    for (slot_t i = 0; i < layout->count; i++) {
+        if (layout->slots[i].row == NULL || layout->slots[i].scope != (uint8_t)scope)
+            continue;
+        struct value value = *view_value(layout, view, i);
+        value.text = copy_text(explained->arena, value.text);
+        value.shown = copy_text(explained->arena, value.shown);
+        const char **items =
+            arena_alloc(explained->arena, (value.set.count + 1) * sizeof(items[0]));
+        for (size_t j = 0; j < value.set.count; j++)
+            items[j] = arena_strdup(explained->arena, value.set.items[j]);
+        value.set.items = items;
+        out[i] = value;
+    }
+}
+
+static void keep_all_facts(struct explained *explained, struct session *session)
+{
+    struct view view;
+    engine_view(session_engine(session), &view);
+    keep_facts(explained, &view, SCOPE_CONNECTION, explained->facts);
+    keep_facts(explained, &view, SCOPE_TRANSACTION, explained->facts);
+    keep_facts(explained, &view, SCOPE_MESSAGE, explained->facts);
+}
+
+static struct value *keep_recipient_facts(struct explained *explained, struct session *session)
+{
+    struct view view;
+    struct value *out = arena_alloc(explained->arena, explained->layout->count * sizeof(out[0]));
+    engine_view(session_engine(session), &view);
+    keep_facts(explained, &view, SCOPE_RECIPIENT, out);
+    return out;
+}
+
+/* ---- the transaction ---- */
+
+static const char *get_macro(void *arg, const char *name)
+{
+    const struct explain_options *options = arg;
+    if (strcmp(name, "{auth_authen}") == 0)
+        return options->auth;
+    if (strcmp(name, "{auth_type}") == 0)
+        return options->auth != NULL ? "PLAIN" : NULL;
+    if (strcmp(name, "{client_ptr}") == 0)
+        return options->name;
+    return NULL;
+}
+
+static void play_message(struct explained *explained, struct session *session,
+                         const struct message *message, const struct session_macros *macros,
+                         struct waiter *waiter)
+{
+    session_data(session, macros, on_answer, waiter);
+    await(waiter);
+    for (size_t i = 0; i < message->header_count; i++)
+        session_header(session, message->headers[i].name, message->headers[i].value);
+    session_eoh(session, macros);
+    session_body(session, (const unsigned char *)message->body, message->body_length);
+    session_eom(session, macros, on_answer, waiter);
+    keep(explained, STAGE_MESSAGE, "end of message", await(waiter));
+    keep_all_facts(explained, session);
+}
+
+static void play(struct explained *explained, struct session *session,
+                 const struct explain_options *options, const struct message *message)
+{
+    struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                            .answered = PTHREAD_COND_INITIALIZER};
+    const struct session_macros macros = {get_macro, (void *)(uintptr_t)options};
+    struct addr client = options->client;
+    session_connect(session, options->name != NULL ? options->name : "", &client, 40000, &macros,
+                    on_answer, &waiter);
+    await(&waiter);
+    session_helo(session, options->helo, &macros, on_answer, &waiter);
+    await(&waiter);
+    const char *mail[] = {arena_printf(explained->arena, "<%s>", options->from), NULL};
+    session_mail(session, mail, &macros, on_answer, &waiter);
+    const char *what = arena_printf(explained->arena, "MAIL FROM:%s", mail[0]);
+    bool refused = keep(explained, STAGE_MAIL, what, await(&waiter))->refused;
+    size_t taken = 0;
+    for (size_t i = 0; i < options->rcpt_count && !refused; i++) {
+        const char *rcpt[] = {arena_printf(explained->arena, "<%s>", options->rcpts[i]), NULL};
+        session_rcpt(session, rcpt, &macros, on_answer, &waiter);
+        what = arena_printf(explained->arena, "RCPT TO:%s", rcpt[0]);
+        struct explained_step *step = keep(explained, STAGE_RCPT, what, await(&waiter));
+        step->recipient = options->rcpts[i];
+        step->facts = keep_recipient_facts(explained, session);
+        taken += step->refused ? 0 : 1;
+    }
+    keep_all_facts(explained, session);
+    if (taken > 0 && message != NULL)
+        play_message(explained, session, message, &macros, &waiter);
+}
+
+/* Lists are believed only after their probe, which takes a moment. */
+static void settle(struct engine *engine)
+{
+    struct config *config = engine_config(engine);
+    const struct config_schema *schema = config->schema;
+    int64_t end = clock_ms() + config->resolver->timeout * 2 + 500;
+    engine_tick(engine);
+    for (size_t i = 0; i < schema->check_count; i++)
+        while (schema->checks[i]->settled != NULL &&
+               !schema->checks[i]->settled(config->check_states[i]) && clock_ms() < end)
+            usleep(2000);
+    config_unref(config);
+}
+
+static int explain(const struct explain_options *options, struct config *config,
+                   const struct message *message)
+{
+    char *error = NULL;
+    struct loop *loop = loop_new();
+    struct resolver *resolver = loop != NULL ? cli_resolver(config, loop, &error) : NULL;
+    if (resolver == NULL) {
+        fprintf(stderr, "postern: resolver: %s\n", error != NULL ? error : "no event loop");
+        free(error);
+        if (loop != NULL)
+            loop_free(loop);
+        return EXIT_TROUBLE;
+    }
+    const struct engine_options engine_options = {
+        .dns = resolver_dns(resolver), .loop = loop, .everything = true};
+    struct engine *engine = engine_new(&engine_options, config);
+    settle(engine);
+    struct session *session =
+        session_open(engine, config->listens != NULL ? config->listens->head.name : "");
+    struct explained explained = {
+        .arena = arena_new(), .config = config, .layout = config->policy->layout};
+    explained.facts =
+        arena_alloc(explained.arena, explained.layout->count * sizeof(explained.facts[0]));
+    explained.steps =
+        arena_alloc(explained.arena, (options->rcpt_count + 2) * sizeof(explained.steps[0]));
+    explained.message_given = message != NULL;
+    play(&explained, session, options, message);
+    session_close(session);
+    if (options->json)
+        explain_print_json(&explained, stdout);
+    else
+        explain_print_text(&explained, stdout);
+    engine_free(engine);
+    resolver_free(resolver);
+    loop_free(loop);
+    arena_free(explained.arena);
+    return EXIT_DONE;
+}
+
+/* ---- the command line ---- */
+
+static int usage_error(const struct command *command, const char *what)
+{
+    fprintf(stderr, "postern explain: %s\n", what);
+    return cli_usage(command);
+}
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"client", required_argument, NULL, 'C'},
+    {"name", required_argument, NULL, 'n'},
+    {"helo", required_argument, NULL, 'H'},
+    {"from", required_argument, NULL, 'f'},
+    {"rcpt", required_argument, NULL, 'r'},
+    {"auth", required_argument, NULL, 'a'},
+    {"message", required_argument, NULL, 'm'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+/* 0, or 'h', or '?'. */
+static int read_options(struct explain_options *options, int argc, char **argv)
+{
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 'C':
+            options->client_text = optarg;
+            break;
+        case 'n':
+            options->name = optarg;
+            break;
+        case 'H':
+            options->helo = optarg;
+            break;
+        case 'f':
+            options->from = optarg;
+            break;
+        case 'r':
+            options->rcpts[options->rcpt_count++] = optarg;
+            break;
+        case 'a':
+            options->auth = optarg;
+            break;
+        case 'm':
+            options->message = optarg;
+            break;
+        case 'j':
+            options->json = true;
+            break;
+        default:
+            return option;
+        }
+    }
+    return optind == argc ? 0 : '?';
+}
+
+/* The address without the angle brackets that a user may have typed. */
+static const char *bare(struct arena *arena, const char *path)
+{
+    size_t length = strlen(path);
+    if (length >= 2 && path[0] == '<' && path[length - 1] == '>')
+        return arena_strndup(arena, path + 1, length - 2);
+    return path;
+}
+
+static int run_with(const struct command *command, struct explain_options *options,
+                    struct arena *arena)
+{
+    if (options->client_text == NULL || options->helo == NULL || options->from == NULL ||
+        options->rcpt_count == 0)
+        return usage_error(command, "--client, --helo, --from and --rcpt must be given");
+    if (!addr_parse(options->client_text, &options->client))
+        return usage_error(command, "--client takes an IP address");
+    options->from = bare(arena, options->from);
+    for (size_t i = 0; i < options->rcpt_count; i++)
+        options->rcpts[i] = bare(arena, options->rcpts[i]);
+    struct message *message = NULL;
+    if (options->message != NULL) {
+        message = message_read(arena, options->message);
+        if (message == NULL)
+            return EXIT_TROUBLE;
+    }
+    struct config *config = cli_load(options->config);
+    if (config == NULL)
+        return EXIT_TROUBLE;
+    int result = explain(options, config, message);
+    config_unref(config);
+    return result;
+}
+
+static int run_explain(const struct command *command, int argc, char **argv)
+{
+    struct arena *arena = arena_new();
+    struct explain_options options = {.config = DEFAULT_CONFIG};
+    options.rcpts = arena_alloc(arena, (size_t)argc * sizeof(options.rcpts[0]));
+    log_open("postern", LOG_LEVEL_WARNING, 1, 0);
+    int option = read_options(&options, argc, argv);
+    int result;
+    if (option == 'h')
+        result = cli_help(command);
+    else if (option != 0)
+        result = cli_usage(command);
+    else
+        result = run_with(command, &options, arena);
+    arena_free(arena);
+    return result;
+}
+
+const struct command command_explain = {
+    .name = "explain",
+    .arguments = "[-c FILE] --client IP [--name NAME] --helo HELO --from ADDRESS --rcpt ADDRESS... "
+                 "[--auth USER] [--message FILE] [--json]",
+    .summary = "Plays a transaction against the real checks and shows facts, rules and replies",
+    .help = "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
+            "  --client IP         address of the SMTP client\n"
+            "  --name NAME         its name, as its PTR claims\n"
+            "  --helo HELO         what it says at HELO\n"
+            "  --from ADDRESS      the reverse-path; \"\" is the null sender\n"
+            "  --rcpt ADDRESS      a recipient; may be repeated\n"
+            "  --auth USER         the client is authenticated as USER\n"
+            "  --message FILE      the message; without it the end of message is not reached\n"
+            "  --json              one JSON object\n",
+    .run = run_explain,
+};

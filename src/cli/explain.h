@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef POSTERN_EXPLAIN_H
+#define POSTERN_EXPLAIN_H
+
+#include "cli.h"
+
+#include <postern/engine.h>
+
+#include <stdio.h>
+
+/* What `postern explain` was asked, what it found, and its two ways of showing it. */
+struct explain_options {
+    const char *config, *client_text, *name, *helo, *from, *auth, *message;
+    const char **rcpts;
+    size_t rcpt_count;
+    struct addr client;
+    bool json;
+};
+
+struct message_header {
+    const char *name, *value;
+};
+
+struct message {
+    struct message_header *headers; /* values unfolded only at line ends: as a milter sees them */
+    size_t header_count;
+    const char *body; /* with CRLF */
+    size_t body_length;
+};
+
+/* Reads a message file.  NULL after a message on stderr. */
+struct message *message_read(struct arena *arena, const char *path);
+
+/* One reply of the dialogue. */
+struct explained_step {
+    enum stage stage;
+    const char *what;    /* "RCPT TO:<...>" */
+    const char *verdict; /* accept reject defer quarantine none */
+    const char *rule;    /* "" for none */
+    bool refused;
+    const char *reply;    /* refused: as on the wire */
+    const char *reason;   /* quarantine */
+    const char **headers; /* "Name: value" that would be added */
+    size_t header_count;
+    const char *recipient;     /* at RCPT */
+    const struct value *facts; /* at RCPT: values of the recipient's facts, by slot */
+};
+
+struct explained {
+    struct arena *arena;
+    const struct config *config;
+    const struct layout *layout;
+    struct value *facts; /* by slot; recipient's are in the steps */
+    struct explained_step *steps;
+    size_t step_count;
+    bool message_given;
+};
+
+void explain_print_text(const struct explained *explained, FILE *out);
+void explain_print_json(const struct explained *explained, FILE *out);
+
+#endif

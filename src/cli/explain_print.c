@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "explain.h"
+
+#include <postern/arena.h>
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+/* ---- the step that stands for the whole ---- */
+
+/* The message's outcome where it came to that; else a recipient that is taken, else the first
+ * refusal. */
+static const struct explained_step *summary(const struct explained *explained)
+{
+    const struct explained_step *last = &explained->steps[explained->step_count - 1];
+    if (last->stage != STAGE_RCPT)
+        return last;
+    for (size_t i = 1; i < explained->step_count; i++)
+        if (!explained->steps[i].refused)
+            return &explained->steps[i];
+    return &explained->steps[1];
+}
+
+static const struct rule *rule_named(const struct explained *explained, const char *name)
+{
+    const struct policy *policy = explained->config->policy;
+    for (size_t i = 0; i < policy->rule_count; i++)
+        if (strcmp(policy->rules[i].name, name) == 0)
+            return &policy->rules[i];
+    return NULL;
+}
+
+/* ---- text ---- */
+
+static void print_fact(const struct explained *explained, const struct slot *slot,
+                       const struct value *value, FILE *out)
+{
+    if (value->state == VALUE_OPEN)
+        return;
+    const char *text = value_show(explained->arena, slot, value);
+    bool quoted = text[0] == '\0' || strchr(text, ' ') != NULL;
+    fprintf(out, "  %-22s %s%s%s%s\n", slot->name, quoted ? "\"" : "", text, quoted ? "\"" : "",
+            value->state == VALUE_FAULT ? "   (could not be found out)" : "");
+}
+
+static void print_facts(const struct explained *explained, const struct value *values, FILE *out)
+{
+    for (slot_t i = 0; i < explained->layout->count; i++)
+        if (explained->layout->slots[i].row != NULL)
+            print_fact(explained, &explained->layout->slots[i], &values[i], out);
+}
+
+static void print_reply(const char *reply, FILE *out)
+{
+    const char *line = reply;
+    while (line != NULL && *line != '\0') {
+        const char *end = strstr(line, "\r\n");
+        int length = end != NULL ? (int)(end - line) : (int)strlen(line);
+        fprintf(out, "  < %.*s\n", length, line);
+        line = end != NULL ? end + 2 : NULL;
+    }
+}
+
+static void print_step(const struct explained *explained, const struct explained_step *step,
+                       FILE *out)
+{
+    const struct rule *rule = rule_named(explained, step->rule);
+    fprintf(out, "  > %s\n", step->what);
+    if (step->reply != NULL)
+        print_reply(step->reply, out);
+    else
+        fprintf(out, "  < %s\n", step->stage == STAGE_MESSAGE ? "250 taken" : "250 goes on");
+    if (rule != NULL)
+        fprintf(out, "    %s by rule %s (%s:%u)\n", step->verdict, rule->name, rule->file,
+                rule->line);
+    else if (step->rule[0] != '\0')
+        fprintf(out, "    %s by %s\n", step->verdict, step->rule);
+    if (step->reason != NULL)
+        fprintf(out, "    held: %s\n", step->reason);
+    for (size_t i = 0; i < step->header_count; i++)
+        fprintf(out, "    header added: %s\n", step->headers[i]);
+}
+
+void explain_print_text(const struct explained *explained, FILE *out)
+{
+    fputs("facts\n", out);
+    print_facts(explained, explained->facts, out);
+    for (size_t i = 0; i < explained->step_count; i++) {
+        const struct explained_step *step = &explained->steps[i];
+        if (step->facts == NULL)
+            continue;
+        fprintf(out, "facts of recipient <%s>\n", step->recipient);
+        print_facts(explained, step->facts, out);
+    }
+    fputs("dialogue\n", out);
+    for (size_t i = 0; i < explained->step_count; i++)
+        print_step(explained, &explained->steps[i], out);
+    if (!explained->message_given && !summary(explained)->refused)
+        fputs("  > DATA\n  < 354 (no --message was given: rules of the message were not tried)\n",
+              out);
+}
+
+/* ---- JSON ---- */
+
+static json_t *json_of(const struct explained *explained, const struct slot *slot,
+                       const struct value *value)
+{
+    bool known = value->state == VALUE_KNOWN;
+    switch ((enum fact_type)slot->type) {
+    case FACT_WORD:
+        if (value->state != VALUE_OPEN)
+            return json_string(slot->words[value->word]);
+        break;
+    case FACT_BOOL:
+        if (known)
+            return json_boolean(value->low != 0);
+        break;
+    case FACT_NUMBER:
+        if (known)
+            return json_integer(value->low);
+        break;
+    case FACT_SET:
+        if (known) {
+            json_t *array = json_array();
+            for (size_t i = 0; i < value->set.count; i++)
+                json_array_append_new(array, json_string(value->set.items[i]));
+            return array;
+        }
+        break;
+    case FACT_TEXT:
+    case FACT_DOMAIN:
+    case FACT_LOCAL_PART:
+    case FACT_ADDRESS:
+    case FACT_IP:
+        if (known) {
+            const char *text = value_show(explained->arena, slot, value);
+            json_t *string = json_string(text);
+            /* Bytes that are no UTF-8 are no JSON either. */
+            return string != NULL ? string : json_string("?");
+        }
+        break;
+    }
+    return json_null();
+}
+
+static void add_facts(const struct explained *explained, const struct value *values, json_t *object)
+{
+    for (slot_t i = 0; i < explained->layout->count; i++)
+        if (explained->layout->slots[i].row != NULL && values[i].state != VALUE_OPEN)
+            json_object_set_new(object, explained->layout->slots[i].name,
+                                json_of(explained, &explained->layout->slots[i], &values[i]));
+}
+
+static void add_outcome(json_t *object, const struct explained_step *step)
+{
+    json_object_set_new(object, "verdict", json_string(step->verdict));
+    json_object_set_new(object, "rule",
+                        step->rule[0] != '\0' ? json_string(step->rule) : json_null());
+    json_object_set_new(object, "stage", json_string(stage_name(step->stage)));
+    json_object_set_new(object, "reply",
+                        step->reply != NULL ? json_string(step->reply) : json_null());
+}
+
+void explain_print_json(const struct explained *explained, FILE *out)
+{
+    json_t *root = json_object();
+    json_t *facts = json_object();
+    json_t *recipients = json_array();
+    add_facts(explained, explained->facts, facts);
+    bool first = true;
+    for (size_t i = 0; i < explained->step_count; i++) {
+        const struct explained_step *step = &explained->steps[i];
+        if (step->recipient == NULL)
+            continue;
+        json_t *recipient = json_object();
+        json_t *own = json_object();
+        json_object_set_new(recipient, "rcpt", json_string(step->recipient));
+        add_outcome(recipient, step);
+        add_facts(explained, step->facts, own);
+        json_object_set_new(recipient, "facts", own);
+        json_array_append_new(recipients, recipient);
+        if (first)
+            add_facts(explained, step->facts, facts);
+        first = false;
+    }
+    json_object_set_new(root, "facts", facts);
+    add_outcome(root, summary(explained));
+    json_object_set_new(root, "recipients", recipients);
+    json_dumpf(root, out, JSON_INDENT(2));
+    fputc('\n', out);
+    json_decref(root);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include <postern/audit.h>
+#include <postern/clock.h>
+#include <postern/engine.h>
+#include <postern/front.h>
+#include <postern/log.h>
+#include <postern/loop.h>
+#include <postern/version.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+/*
+ * The daemon: everything is made in order, then the main thread keeps house (signals, changed
+ * tables, probes of lists) until it is told to stop.
+ */
+enum { TICK_MS = 1000, STOP_GRACE_MS = 10000 };
+
+struct daemon {
+    const char *path;
+    bool to_stderr;
+    struct config *config; /* the one that the daemon was started with, then the last good one */
+    struct loop *loop;
+    struct resolver *resolver;
+    struct audit *audit;
+    struct engine *engine;
+    struct front *front;
+};
+
+static struct audit_options audit_options_of(const struct config *config)
+{
+    return (struct audit_options){
+        .to = config->audit->to.items,
+        .to_count = config->audit->to.count,
+        .ident = config->log->ident,
+    };
+}
+
+/* ---- coming up ---- */
+
+static int fail(const char *what, char *reason)
+{
+    log_error("%s: %s", what, reason != NULL ? reason : strerror(errno));
+    free(reason);
+    return -1;
+}
+
+static int start(struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    char *error = NULL;
+    if (config->listens == NULL)
+        return fail(daemon->path, strdup("no listen block: the MTA could not reach the daemon"));
+    daemon->loop = loop_new();
+    if (daemon->loop == NULL)
+        return fail("event loop", NULL);
+    daemon->resolver = cli_resolver(config, daemon->loop, &error);
+    if (daemon->resolver == NULL)
+        return fail("resolver", error);
+    const struct audit_options audit = audit_options_of(config);
+    daemon->audit = audit_open(&audit, &error);
+    if (daemon->audit == NULL)
+        return fail("audit", error);
+    const struct engine_options options = {
+        .dns = resolver_dns(daemon->resolver),
+        .loop = daemon->loop,
+        .audit = daemon->audit,
+    };
+    daemon->engine = engine_new(&options, daemon->config);
+    engine_tick(daemon->engine); /* lists are probed from the first moment */
+    daemon->front = front_open(daemon->engine, config->listens, &error);
+    if (daemon->front == NULL)
+        return fail("listen", error);
+    if (front_start(daemon->front) != 0)
+        return fail("libmilter's thread", NULL);
+    return 0;
+}
+
+static void stop(struct daemon *daemon)
+{
+    front_close(daemon->front, STOP_GRACE_MS);
+    if (daemon->engine != NULL)
+        engine_free(daemon->engine);
+    if (daemon->audit != NULL)
+        audit_close(daemon->audit);
+    if (daemon->resolver != NULL)
+        resolver_free(daemon->resolver);
+    if (daemon->loop != NULL)
+        loop_free(daemon->loop);
+    config_unref(daemon->config);
+}
+
+/* ---- reload ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_list(const struct option_list *a, const struct option_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+/* What a running daemon cannot change. */
+static void note_what_needs_a_restart(const struct config *before, const struct config *after)
+{
+    const struct listen_options *a = before->listens, *b = after->listens;
+    if (b == NULL || !same_text(a->head.name, b->head.name) || !same_text(a->socket, b->socket) ||
+        !same_text(a->owner, b->owner) || !same_text(a->group, b->group) || a->perm != b->perm ||
+        b->head.next != NULL)
+        log_warning("the listen block has changed: that takes a restart");
+    const struct resolver_block *r = before->resolver, *s = after->resolver;
+    if (!same_list(&r->servers, &s->servers) || r->recursive != s->recursive ||
+        r->dnssec != s->dnssec || r->timeout != s->timeout || r->cache != s->cache)
+        log_warning("the resolver block has changed: that takes a restart");
+}
+
+static void log_diag(const struct diag *diag, bool failed)
+{
+    const char *line;
+    for (unsigned i = 0; (line = diag_line(diag, i)) != NULL; i++) {
+        if (failed)
+            log_error("%s", line);
+        else
+            log_warning("%s", line);
+    }
+}
+
+static void reload(struct daemon *daemon)
+{
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us());
+    struct diag *diag = diag_new();
+    struct config *config = config_load(daemon->path, cli_schema(), diag);
+    log_diag(diag, config == NULL);
+    if (config == NULL) {
+        log_error("%s was not taken (%u error%s); the configuration of before goes on",
+                  daemon->path, diag_errors(diag), diag_errors(diag) == 1 ? "" : "s");
+    } else {
+        char *error = NULL;
+        struct audit_options audit = audit_options_of(config);
+        note_what_needs_a_restart(daemon->config, config);
+        log_set_level((enum log_level)config->log->level);
+        if (audit_reopen(daemon->audit, &audit, &error) != 0)
+            log_error("audit: %s; records go on to where they went", error);
+        free(error);
+        engine_configure(daemon->engine, config);
+        engine_tick(daemon->engine);
+        config_unref(daemon->config);
+        daemon->config = config;
+        log_info("%s taken: %zu rules", daemon->path, config->policy->rule_count);
+    }
+    diag_free(diag);
+    sd_notify(0, "READY=1");
+}
+
+static void log_counters(const struct daemon *daemon)
+{
+    struct resolver_counters dns;
+    struct audit_counters audit;
+    resolver_count(daemon->resolver, &dns);
+    audit_count(daemon->audit, &audit);
+    log_info(
+        "transactions under way %u; questions %llu, from cache %llu, shared %llu, faults %llu, "
+        "time-outs %llu; records written %llu, failed %llu, dropped %llu",
+        front_busy(daemon->front), (unsigned long long)dns.questions, (unsigned long long)dns.hits,
+        (unsigned long long)dns.shared, (unsigned long long)dns.faults,
+        (unsigned long long)dns.timeouts, (unsigned long long)audit.written,
+        (unsigned long long)audit.failed, (unsigned long long)audit.dropped);
+}
+
+/* ---- signals ---- */
+
+/* The handlers' only state: a pipe to the main thread. */
+static int signal_pipe[2] = {-1, -1};
+
+static void on_signal(int number)
+{
+    unsigned char byte = (unsigned char)number;
+    int saved = errno;
+    (void)!write(signal_pipe[1], &byte, 1);
+    errno = saved;
+}
+
+static int take_signals(void)
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+        return fail("pipe", NULL);
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (sigaction(numbers[i], &action, NULL) != 0)
+            return fail("sigaction", NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return 0;
+}
+
+/* ---- keeping house ---- */
+
+/* The next signal within WAIT milliseconds, or 0. */
+static int next_signal(int64_t wait)
+{
+    struct pollfd ready = {.fd = signal_pipe[0], .events = POLLIN};
+    unsigned char byte;
+    poll(&ready, 1, wait > 0 ? (int)wait : 0);
+    return read(signal_pipe[0], &byte, 1) == 1 ? byte : 0;
+}
+
+/* Returns whether the daemon ends because it was told to. */
+static bool keep_house(struct daemon *daemon)
+{
+    int64_t next = clock_ms() + TICK_MS;
+    while (!front_ended(daemon->front)) {
+        switch (next_signal(next - clock_ms())) {
+        case SIGHUP:
+            reload(daemon);
+            break;
+        case SIGUSR1:
+            log_counters(daemon);
+            break;
+        case SIGINT:
+        case SIGTERM:
+            log_info("stopping; %u transactions under way", front_busy(daemon->front));
+            return true;
+        default:
+            break;
+        }
+        if (clock_ms() >= next) {
+            engine_tick(daemon->engine);
+            next = clock_ms() + TICK_MS;
+        }
+    }
+    return false;
+}
+
+static int serve(struct daemon *daemon)
+{
+    bool told = false;
+    if (take_signals() == 0 && start(daemon) == 0) {
+        log_info("postern " POSTERN_VERSION " serves at %s with %zu rules",
+                 daemon->config->listens->socket, daemon->config->policy->rule_count);
+        sd_notify(0, "READY=1");
+        told = keep_house(daemon);
+        sd_notify(0, "STOPPING=1");
+    }
+    stop(daemon);
+    return told ? EXIT_DONE : EXIT_TROUBLE;
+}
+
+static int run_serve(const struct command *command, int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"foreground", no_argument, NULL, 'f'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct daemon daemon = {.path = DEFAULT_CONFIG};
+    int option;
+    while ((option = getopt_long(argc, argv, "c:fh", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            daemon.path = optarg;
+            break;
+        case 'f':
+            daemon.to_stderr = true;
+            break;
+        case 'h':
+            return cli_help(command);
+        default:
+            return cli_usage(command);
+        }
+    }
+    if (optind != argc)
+        return cli_usage(command);
+    daemon.config = cli_load(daemon.path);
+    if (daemon.config == NULL)
+        return EXIT_TROUBLE;
+    log_open(daemon.config->log->ident, (enum log_level)daemon.config->log->level,
+             daemon.to_stderr || isatty(STDERR_FILENO), 1);
+    return serve(&daemon);
+}
+
+const struct command command_serve = {
+    .name = "serve",
+    .arguments = "[-c FILE] [-f]",
+    .summary = "Serves the MTA: runs in the foreground until SIGTERM; SIGHUP reloads",
+    .help = "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
+            "  -f, --foreground    the daemon's own messages on standard error, too\n",
+    .run = run_serve,
+};

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine_private.h"
+
+#include <stdlib.h>
+
+/*
+ * The engine itself: the present configuration, the number of sessions, the housekeeping.
+ */
+struct engine *engine_new(const struct engine_options *options, struct config *config)
+{
+    struct engine *engine = xcalloc(1, sizeof(*engine));
+
+    engine->options = *options;
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_cond_init(&engine->idle, NULL);
+    engine->wiring = wiring_new(config);
+    engine->split = split_new(SPLIT_ENTRIES);
+    return engine;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (engine == NULL)
+        return;
+    pthread_mutex_lock(&engine->lock);
+    while (engine->sessions > 0)
+        pthread_cond_wait(&engine->idle, &engine->lock);
+    pthread_mutex_unlock(&engine->lock);
+    wiring_unref(engine->wiring);
+    split_free(engine->split);
+    pthread_cond_destroy(&engine->idle);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine);
+}
+
+void engine_configure(struct engine *engine, struct config *config)
+{
+    struct wiring *wiring = wiring_new(config);
+    struct wiring *old;
+
+    pthread_mutex_lock(&engine->lock);
+    old = engine->wiring;
+    engine->wiring = wiring;
+    pthread_mutex_unlock(&engine->lock);
+    wiring_unref(old);
+}
+
+static struct wiring *present(struct engine *engine)
+{
+    struct wiring *wiring;
+
+    pthread_mutex_lock(&engine->lock);
+    wiring = wiring_ref(engine->wiring);
+    pthread_mutex_unlock(&engine->lock);
+    return wiring;
+}
+
+struct config *engine_config(struct engine *engine)
+{
+    struct wiring *wiring = present(engine);
+    struct config *config = config_ref(wiring->config);
+
+    wiring_unref(wiring);
+    return config;
+}
+
+void engine_tick(struct engine *engine)
+{
+    struct wiring *wiring = present(engine);
+    const struct config *config = wiring->config;
+
+    config_refresh(wiring->config);
+    for (size_t i = 0; i < config->schema->check_count; i++) {
+        const struct check *check = config->schema->checks[i];
+        if (check->tick != NULL)
+            check->tick(config->check_states[i], engine->options.dns, engine->options.loop);
+    }
+    split_expire(engine->split, clock_ms());
+    wiring_unref(wiring);
+}
+
+struct engine_session *engine_open(struct engine *engine, const char *listener)
+{
+    struct wiring *wiring = present(engine);
+
+    pthread_mutex_lock(&engine->lock);
+    engine->sessions++;
+    pthread_mutex_unlock(&engine->lock);
+    return session_new(engine, wiring, listener);
+}
+
+void engine_session_gone(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    if (--engine->sessions == 0)
+        pthread_cond_broadcast(&engine->idle);
+    pthread_mutex_unlock(&engine->lock);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include <postern/dns.h>
+
+/*
+ * Probes under way and their questions.  A question in flight holds a reference to its session, so that a late answer finds it
+ * alive; whether anybody still waits for the answer is in question->run.
+ */
+struct question {
+    struct engine_session *session;
+    struct run *run; /* NULL: nobody waits any more */
+    struct question *next, **link; /* among the questions of the run */
+    probe_got *got;
+    uintptr_t tag;
+    struct dns_query *query;         /* in flight, or */
+    const struct dns_answer *answer; /* known at once */
+    struct question *next_ready;
+};
+
+static void unlink_question(struct question *question)
+{
+    *question->link = question->next;
+    if (question->next != NULL)
+        question->next->link = question->link;
+    question->run = NULL;
+}
+
+static void drop_questions(struct run *run)
+{
+    while (run->questions != NULL) {
+        struct question *question = run->questions;
+        unlink_question(question);
+        /* One whose answer was known at once is freed by run_ready(), one whose callback is about to come, by that. */
+        if (question->answer == NULL && dns_cancel(run->session->engine->options.dns, question->query)) {
+            session_unref(question->session);
+            free(question);
+        }
+    }
+}
+
+/* On the loop's thread. */
+static void answered(void *arg, const struct dns_answer *answer)
+{
+    struct question *question = arg;
+    struct engine_session *session = question->session;
+    struct run *run;
+
+    session_enter(session);
+    run = question->run;
+    if (run != NULL) {
+        unlink_question(question);
+        question->got(&run->pub, answer, question->tag);
+        session_leave(session);
+    } else {
+        session_quit(session);
+    }
+    free(question);
+    session_unref(session);
+}
+
+void probe_ask(struct probe_run *pub, const char *name, enum dns_type type, probe_got *got,
+               uintptr_t tag)
+{
+    struct run *run = (struct run *)(void *)pub;
+    struct engine_session *session = run->session;
+    struct question *question;
+
+    if (run->finished)
+        return;
+    question = xcalloc(1, sizeof(*question));
+    question->session = session_ref(session);
+    question->run = run;
+    question->got = got;
+    question->tag = tag;
+    question->next = run->questions;
+    question->link = &run->questions;
+    if (question->next != NULL)
+        question->next->link = &question->next;
+    run->questions = question;
+    question->answer = dns_ask(session->engine->options.dns, name, type, 0, answered, question,
+                               &question->query);
+    if (question->answer == NULL)
+        return;
+    *session->ready_tail = question;
+    session->ready_tail = &question->next_ready;
+}
+
+bool run_ready(struct engine_session *session)
+{
+    struct question *question = session->ready;
+
+    if (question == NULL)
+        return false;
+    while ((question = session->ready) != NULL) {
+        struct run *run = question->run;
+        session->ready = question->next_ready;
+        if (session->ready == NULL)
+            session->ready_tail = &session->ready;
+        if (run != NULL) {
+            unlink_question(question);
+            question->got(&run->pub, question->answer, question->tag);
+        }
+        dns_answer_unref(question->answer);
+        free(question);
+        session_unref(session);
+    }
+    return true;
+}
+
+/* ---- what probes say ---- */
+
+static slot_t slot_of(const struct run *run, unsigned number)
+{
+    assert(number >= run->wired->probe->first &&
+           number < run->wired->probe->first + run->wired->probe->count);
+    return run->wired->check_slot + number;
+}
+
+/* The first value stands: a fact that a rule may have used does not change. */
+void probe_set(struct probe_run *pub, unsigned number, struct value value)
+{
+    struct run *run = (struct run *)(void *)pub;
+    struct value *cell = session_cell(run->session, run->recipient, slot_of(run, number));
+
+    if (!run->finished && cell->state == VALUE_OPEN)
+        *cell = value;
+    run->session->changed = true;
+}
+
+void probe_set_word(struct probe_run *run, unsigned number, unsigned word)
+{
+    probe_set(run, number, value_word(probe_slot(run, number), word));
+}
+
+void probe_set_text(struct probe_run *run, unsigned number, const char *text)
+{
+    probe_set(run, number, value_text(text));
+}
+
+void probe_set_fault(struct probe_run *run, unsigned number)
+{
+    probe_set(run, number, value_fault(probe_slot(run, number)));
+}
+
+const struct slot *probe_slot(const struct probe_run *pub, unsigned number)
+{
+    const struct run *run = (const struct run *)(const void *)pub;
+
+    return &run->session->wiring->layout->slots[slot_of(run, number)];
+}
+
+void probe_finish(struct probe_run *pub)
+{
+    struct run *run = (struct run *)(void *)pub;
+    const struct probe *probe = run->wired->probe;
+
+    if (run->finished)
+        return;
+    for (unsigned i = 0; i < probe->count; i++)
+        probe_set_fault(pub, probe->first + i);
+    run->finished = true;
+    run->took = clock_us() - run->started;
+    drop_questions(run);
+}
+
+/* ---- beginning and end ---- */
+
+/* A probe sees what belongs to its facts' span: what is younger may end before the probe does. */
+static struct inputs inputs_for(const struct engine_session *session,
+                                const struct recipient *recipient, enum span_kind span)
+{
+    static const struct mailbox nobody = {
+        .sent = "", .address = "", .local = "", .domain = "", .literal = ""};
+    struct inputs inputs = session->inputs;
+
+    inputs.recipient = recipient != NULL ? recipient->mailbox : nobody;
+    inputs.recipients_taken = session->tx.taken_count;
+    if (span == SPAN_CONNECTION || span == SPAN_HELO) {
+        inputs.sender = nobody;
+        inputs.auth_user = inputs.auth_type = "";
+    }
+    if (span == SPAN_CONNECTION)
+        inputs.helo = "";
+    return inputs;
+}
+
+static struct run **place_of(const struct engine_session *session,
+                             const struct recipient *recipient, const struct wired_probe *wired)
+{
+    return wired->span == SPAN_RECIPIENT ? &recipient->runs[wired->place]
+                                         : &session->runs[wired->place];
+}
+
+struct run *run_of(const struct engine_session *session, const struct recipient *recipient,
+                   const struct wired_probe *wired)
+{
+    return *place_of(session, recipient, wired);
+}
+
+void run_start(struct engine_session *session, struct recipient *recipient,
+               const struct wired_probe *wired)
+{
+    struct span *span = session_span(session, recipient, wired->span);
+    struct run *run = arena_alloc(span->arena, sizeof(*run));
+
+    run->session = session;
+    run->wired = wired;
+    run->recipient = wired->span == SPAN_RECIPIENT ? recipient : NULL;
+    run->inputs = inputs_for(session, run->recipient, wired->span);
+    run->pub = (struct probe_run){
+        .probe = wired->probe,
+        .state = wired->state,
+        .inputs = &run->inputs,
+        .arena = span->arena,
+    };
+    run->next = span->runs;
+    span->runs = run;
+    *place_of(session, recipient, wired) = run;
+    run->started = clock_us();
+    wired->probe->start(&run->pub);
+    assert(run->finished || !wired->probe->instant);
+}
+
+void run_expire(struct run *run)
+{
+    if (run->finished)
+        return;
+    run->late = true;
+    if (run->wired->probe->expire != NULL)
+        run->wired->probe->expire(&run->pub);
+    probe_finish(&run->pub);
+}
+
+void span_cancel(struct span *span)
+{
+    for (struct run *run = span->runs; run != NULL; run = run->next) {
+        if (run->finished)
+            continue;
+        run->finished = true;
+        run->took = clock_us() - run->started;
+        drop_questions(run);
+    }
+}

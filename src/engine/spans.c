@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine_private.h"
+
+#include <stdlib.h>
+
+/*
+ * What lives how long: the values, texts and lookups of the connection, its HELO, the transaction and each recipient.
+ */
+
+struct view session_view(const struct engine_session *session, const struct recipient *recipient)
+{
+    struct view view;
+
+    for (int i = 0; i < SCOPE_COUNT; i++)
+        view.scope[i] = session->values[i];
+    view.scope[SCOPE_RECIPIENT] = recipient != NULL ? recipient->values : NULL;
+    return view;
+}
+
+struct value *session_cell(const struct engine_session *session, const struct recipient *recipient,
+                           slot_t number)
+{
+    const struct slot *slot = &session->wiring->layout->slots[number];
+    struct value *values = session->values[slot->scope];
+
+    if (slot->scope == SCOPE_RECIPIENT)
+        values = recipient != NULL ? recipient->values : NULL;
+    return values != NULL ? &values[slot->index] : NULL;
+}
+
+struct span *session_span(struct engine_session *session, struct recipient *recipient,
+                          enum span_kind kind)
+{
+    return kind == SPAN_RECIPIENT ? &recipient->span : &session->spans[kind];
+}
+
+void session_fill_absent(struct engine_session *session, struct recipient *recipient,
+                         enum span_kind kind)
+{
+    const struct wiring *wiring = session->wiring;
+
+    for (size_t i = 0; i < wiring->probe_count; i++) {
+        const struct wired_probe *wired = &wiring->probes[i];
+        if (wired->used || wired->span != kind)
+            continue;
+        for (unsigned j = 0; j < wired->probe->count; j++)
+            *session_cell(session, recipient, wired->first + j) =
+                value_absent(&wiring->layout->slots[wired->first + j]);
+    }
+}
+
+void session_clear_span(struct engine_session *session, enum span_kind kind)
+{
+    const struct wiring *wiring = session->wiring;
+
+    span_cancel(&session->spans[kind]);
+    session->spans[kind].runs = NULL;
+    for (size_t i = 0; i < wiring->probe_count; i++)
+        if (wiring->probes[i].span == kind)
+            session->runs[wiring->probes[i].place] = NULL;
+    for (slot_t slot = 0; slot < wiring->layout->count; slot++) {
+        struct value *cell = session_cell(session, NULL, slot);
+        if (wiring->span_of[slot] == kind && cell != NULL)
+            *cell = (struct value){0};
+    }
+    arena_reset(session->spans[kind].arena);
+}
+
+static bool probe_in_fault(const struct engine_session *session, const struct wired_probe *wired)
+{
+    for (unsigned i = 0; i < wired->probe->count; i++)
+        if (session_cell(session, NULL, wired->first + i)->state == VALUE_FAULT)
+            return true;
+    return false;
+}
+
+void session_forget_faults(struct engine_session *session)
+{
+    const struct wiring *wiring = session->wiring;
+
+    for (size_t i = 0; i < wiring->probe_count; i++) {
+        const struct wired_probe *wired = &wiring->probes[i];
+        if (wired->span > SPAN_HELO || session->runs[wired->place] == NULL ||
+            !session->runs[wired->place]->finished || !probe_in_fault(session, wired))
+            continue;
+        for (unsigned j = 0; j < wired->probe->count; j++)
+            *session_cell(session, NULL, wired->first + j) = (struct value){0};
+        session->runs[wired->place]->forgotten = true;
+        session->runs[wired->place] = NULL;
+    }
+    /* A derived fact is in fault when its subject is, or when its table cannot be read; one that rests on a value of a fact
+     * in part known goes with it. */
+    for (size_t i = 0; i < wiring->policy->derived_count; i++) {
+        const struct derived *derived = &wiring->policy->derived[i];
+        struct value *cell = session_cell(session, NULL, derived->slot);
+        const struct value *subject = derived->subject != SLOT_NONE
+                                          ? session_cell(session, NULL, derived->subject)
+                                          : NULL;
+        if (wiring->span_of[derived->slot] <= SPAN_HELO && cell != NULL &&
+            (cell->state == VALUE_FAULT || subject->state == VALUE_OPEN))
+            *cell = (struct value){0};
+    }
+}
+
+struct recipient *recipient_new(struct engine_session *session, const char *path)
+{
+    const struct wiring *wiring = session->wiring;
+    struct recipient *recipient = xcalloc(1, sizeof(*recipient));
+    struct arena *arena = arena_new();
+
+    recipient->span.arena = arena;
+    recipient->mailbox = mailbox_parse(arena, path);
+    recipient->values =
+        arena_alloc(arena, wiring->layout->scope_count[SCOPE_RECIPIENT] * sizeof(struct value));
+    recipient->runs = arena_alloc(arena, wiring->recipient_probes * sizeof(recipient->runs[0]));
+    session_fill_absent(session, recipient, SPAN_RECIPIENT);
+    return recipient;
+}
+
+void recipient_free(struct recipient *recipient)
+{
+    if (recipient == NULL)
+        return;
+    span_cancel(&recipient->span);
+    arena_free(recipient->span.arena);
+    free(recipient);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine_private.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/*
+ * A configuration snapshot as the engine uses it: which probe sets which slot, how long each slot lives, where the tables of
+ * derived facts are.  Made once per snapshot, shared by its sessions.
+ */
+enum { KEY_MAX = 64 };
+
+static enum span_kind span_of_scope(enum scope scope, enum stage stage)
+{
+    if (scope == SCOPE_RECIPIENT)
+        return SPAN_RECIPIENT;
+    if (scope != SCOPE_CONNECTION || stage > STAGE_HELO)
+        return SPAN_TRANSACTION;
+    return stage == STAGE_HELO ? SPAN_HELO : SPAN_CONNECTION;
+}
+
+static void wire_probe(struct wiring *wiring, size_t check_index, const struct probe *probe)
+{
+    const struct config_schema *schema = wiring->config->schema;
+    const struct check *check = schema->checks[check_index];
+    struct wired_probe *wired = &wiring->probes[wiring->probe_count];
+    void *state = wiring->config->check_states[check_index];
+
+    *wired = (struct wired_probe){
+        .check = check,
+        .probe = probe,
+        .state = state,
+        .check_slot = schema->first_slot[check_index],
+        .first = schema->first_slot[check_index] + probe->first,
+        .span = span_of_scope(probe->scope, probe->stage),
+        .used = check->used == NULL || check->used(state, probe),
+    };
+    if (wired->span == SPAN_RECIPIENT)
+        wired->place = (uint32_t)wiring->recipient_probes++;
+    else
+        wired->place = (uint32_t)wiring->session_probes++;
+    for (unsigned i = 0; i < probe->count; i++) {
+        wiring->probe_of[wired->first + i] = (uint32_t)wiring->probe_count;
+        wiring->span_of[wired->first + i] = (uint8_t)wired->span;
+    }
+    wiring->probe_count++;
+}
+
+static void wire_probes(struct wiring *wiring)
+{
+    const struct config_schema *schema = wiring->config->schema;
+    size_t count = 0;
+
+    for (size_t i = 0; i < schema->check_count; i++)
+        count += schema->checks[i]->probe_count;
+    wiring->probes = arena_alloc(wiring->arena, count * sizeof(wiring->probes[0]));
+    for (size_t i = 0; i < schema->check_count; i++)
+        for (size_t j = 0; j < schema->checks[i]->probe_count; j++)
+            wire_probe(wiring, i, &schema->checks[i]->probes[j]);
+}
+
+/* A derived fact lives as long as its subject, which may be a derived fact itself. */
+static enum span_kind derived_span(const struct wiring *wiring, slot_t slot)
+{
+    uint32_t number = wiring->derived_of[slot];
+
+    while (number != NOBODY) {
+        slot = wiring->policy->derived[number].subject;
+        if (slot == SLOT_NONE)
+            return SPAN_TRANSACTION;
+        number = wiring->derived_of[slot];
+    }
+    return wiring->span_of[slot];
+}
+
+static void wire_derived(struct wiring *wiring)
+{
+    const struct policy *policy = wiring->policy;
+
+    wiring->tables = arena_alloc(wiring->arena, policy->derived_count * sizeof(wiring->tables[0]));
+    for (size_t i = 0; i < policy->derived_count; i++) {
+        wiring->derived_of[policy->derived[i].slot] = (uint32_t)i;
+        if (policy->derived[i].table != NULL)
+            wiring->tables[i] = config_table(wiring->config, policy->derived[i].table);
+    }
+    for (size_t i = 0; i < policy->derived_count; i++) {
+        slot_t slot = policy->derived[i].slot;
+        wiring->span_of[slot] = (uint8_t)derived_span(wiring, slot);
+    }
+}
+
+/* The key of a slot in records: its name, where runs of what a key cannot hold are one '_'. */
+static const char *slot_key(struct arena *arena, const char *name)
+{
+    char key[KEY_MAX + 1];
+    size_t length = 0;
+
+    for (; *name != '\0' && length < KEY_MAX; name++) {
+        if (isalnum((unsigned char)*name) || *name == '.' || *name == '-')
+            key[length++] = *name;
+        else if (length > 0 && key[length - 1] != '_')
+            key[length++] = '_';
+    }
+    while (length > 0 && key[length - 1] == '_')
+        length--;
+    return arena_strndup(arena, key, length);
+}
+
+/* The option belongs to the check that brings the block. */
+static const char *find_delimiter(const struct config *config)
+{
+    const struct block_head *head = config_blocks(config, "recipients");
+
+    for (size_t i = 0; head != NULL && i < config->schema->check_count; i++) {
+        const struct check *check = config->schema->checks[i];
+        for (size_t j = 0; j < check->block_count; j++) {
+            const struct option_block *block = &check->blocks[j];
+            if (strcmp(block->kind, "recipients") != 0)
+                continue;
+            for (size_t k = 0; k < block->row_count; k++) {
+                const char *text;
+                if (strcmp(block->rows[k].name, "delimiter") != 0)
+                    continue;
+                memcpy(&text, (const char *)head + block->rows[k].offset, sizeof(text));
+                return text != NULL ? text : "";
+            }
+        }
+    }
+    return "";
+}
+
+struct wiring *wiring_new(struct config *config)
+{
+    static const char *const shown[] = {"client.ip", "client.name", "helo", "sender", "rcpt"};
+    struct arena *arena = arena_new();
+    struct wiring *wiring = arena_alloc(arena, sizeof(*wiring));
+    size_t slots = config->policy->layout->count;
+
+    atomic_init(&wiring->refs, 1);
+    wiring->arena = arena;
+    wiring->config = config_ref(config);
+    wiring->policy = config->policy;
+    wiring->layout = config->policy->layout;
+    wiring->probe_of = arena_alloc(arena, slots * sizeof(wiring->probe_of[0]));
+    wiring->derived_of = arena_alloc(arena, slots * sizeof(wiring->derived_of[0]));
+    wiring->span_of = arena_alloc(arena, slots);
+    wiring->key_of = arena_alloc(arena, slots * sizeof(wiring->key_of[0]));
+    for (size_t i = 0; i < slots; i++) {
+        const struct slot *slot = &wiring->layout->slots[i];
+        wiring->probe_of[i] = wiring->derived_of[i] = NOBODY;
+        wiring->span_of[i] = (uint8_t)span_of_scope(slot->scope, slot->stage);
+        wiring->key_of[i] = slot_key(arena, slot->name);
+    }
+    wire_probes(wiring);
+    wire_derived(wiring);
+    wiring->delimiter = find_delimiter(config);
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+        wiring->shown[i] = layout_find(wiring->layout, shown[i]);
+    return wiring;
+}
+
+struct wiring *wiring_ref(struct wiring *wiring)
+{
+    atomic_fetch_add_explicit(&wiring->refs, 1, memory_order_relaxed);
+    return wiring;
+}
+
+void wiring_unref(struct wiring *wiring)
+{
+    if (wiring == NULL ||
+        atomic_fetch_sub_explicit(&wiring->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    config_unref(wiring->config);
+    arena_free(wiring->arena);
+}

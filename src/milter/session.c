@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+#include <postern/session.h>
+
+#include <postern/arena.h>
+#include <postern/str.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/*
+ * Between a front and the engine: argument vectors and macros become inputs, actions become
+ * answers.  No abort comes after a reply at MAIL, DATA or the end of the message, so a transaction
+ * that has ended stays until the next event begins another one or closes the session.
+ */
+enum { HEADER_NAMES_MAX = 64 };
+
+/* A header field that some rule may add: its occurrences in the message are counted, since they are
+ * removed by number. */
+struct counted_name {
+    const char *name;
+    unsigned seen;
+};
+
+struct session {
+    struct engine_session *engine;
+    struct arena *arena; /* of the answer to the last event */
+    struct arena *fixed; /* of the session */
+    struct counted_name *names;
+    size_t name_count;
+    bool busy; /* between MAIL and the end of the transaction */
+    struct session_answer answer;
+    session_done *done;
+    void *arg;
+};
+
+static const struct session_answer go_on = {.verb = SESSION_CONTINUE};
+
+/* ---- opening ---- */
+
+static void collect_names(struct session *session, const struct policy *policy)
+{
+    session->names = arena_alloc(session->fixed, HEADER_NAMES_MAX * sizeof(session->names[0]));
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        const struct rule *rule = &policy->rules[i];
+        if (rule->outcome != OUTCOME_HEADER || session->name_count == HEADER_NAMES_MAX)
+            continue;
+        size_t length = strcspn(rule->text, ":");
+        size_t j = 0;
+        while (j < session->name_count &&
+               (strncasecmp(session->names[j].name, rule->text, length) != 0 ||
+                session->names[j].name[length] != '\0'))
+            j++;
+        if (j == session->name_count)
+            session->names[session->name_count++].name =
+                arena_strndup(session->fixed, rule->text, length);
+    }
+}
+
+struct session *session_open(struct engine *engine, const char *listener)
+{
+    struct session *session = xcalloc(1, sizeof(*session));
+    session->engine = engine_open(engine, listener);
+    session->arena = arena_new();
+    session->fixed = arena_new();
+    collect_names(session, engine_session_config(session->engine)->policy);
+    return session;
+}
+
+void session_close(struct session *session)
+{
+    if (session == NULL)
+        return;
+    engine_close(session->engine);
+    arena_free(session->arena);
+    arena_free(session->fixed);
+    free(session);
+}
+
+struct engine_session *session_engine(struct session *session)
+{
+    return session->engine;
+}
+
+bool session_busy(const struct session *session)
+{
+    return session->busy;
+}
+
+struct session_needs session_needs(const struct session *session)
+{
+    const struct policy *policy = engine_session_config(session->engine)->policy;
+    struct session_needs needs = {
+        .headers = policy->needs_headers || policy->has_headers,
+        .body = policy->needs_body,
+        .mail_speaks = policy->speak_at == STAGE_MAIL || policy->has_521,
+        .changes = policy->has_headers,
+    };
+    for (size_t i = 0; i < policy->rule_count; i++)
+        needs.holds |= policy->rules[i].outcome == OUTCOME_QUARANTINE;
+    return needs;
+}
+
+/* ---- what is decided becomes an answer ---- */
+
+static void add_change(struct session_answer *answer, struct session_change *changes,
+                       enum change_kind kind, const char *name, const char *value, unsigned index)
+{
+    changes[answer->change_count++] =
+        (struct session_change){.kind = kind, .name = name, .value = value, .index = index};
+}
+
+/* Whether an earlier change of the action has the same name: its fields are removed once. */
+static bool named_before(const struct action *action, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (strcasecmp(action->headers[j].name, action->headers[i].name) == 0)
+            return true;
+    return false;
+}
+
+static unsigned occurrences(const struct session *session, const char *name)
+{
+    for (size_t i = 0; i < session->name_count; i++)
+        if (strcasecmp(session->names[i].name, name) == 0)
+            return session->names[i].seen;
+    return 0;
+}
+
+/* Removal counts positions anew after each one, so it goes from the last to the first; insertion at
+ * the top turns the order around, so it goes from the last rule to the first. */
+static void plan_changes(struct session *session, const struct action *action)
+{
+    struct session_answer *answer = &session->answer;
+    size_t room = action->header_count + (action->kind == ACTION_QUARANTINE ? 1 : 0);
+    for (size_t i = 0; i < action->header_count; i++)
+        room += occurrences(session, action->headers[i].name);
+    if (room == 0)
+        return;
+    struct session_change *changes = arena_alloc(session->arena, room * sizeof(changes[0]));
+    answer->changes = changes;
+    for (size_t i = 0; i < action->header_count; i++) {
+        const char *name = action->headers[i].name;
+        if (named_before(action, i))
+            continue;
+        for (unsigned n = occurrences(session, name); n > 0; n--)
+            add_change(answer, changes, CHANGE_DELETE, name, NULL, n);
+    }
+    for (size_t i = action->header_count; i-- > 0;)
+        add_change(answer, changes, CHANGE_INSERT, action->headers[i].name,
+                   action->headers[i].value, 0);
+    if (action->kind == ACTION_QUARANTINE)
+        add_change(answer, changes, CHANGE_QUARANTINE, NULL, action->reason, 0);
+}
+
+static void fill_reply(struct session *session, const struct reply *reply)
+{
+    struct session_answer *answer = &session->answer;
+    assert(reply_valid(reply));
+    const char **lines = arena_alloc(session->arena, reply->line_count * sizeof(lines[0]));
+    for (size_t i = 0; i < reply->line_count; i++)
+        lines[i] = reply_line_doubled(session->arena, reply, i);
+    answer->verb = SESSION_REPLY;
+    answer->reply = reply;
+    answer->lines = lines;
+    answer->enhanced = arena_printf(session->arena, "%d.%d.%d", reply->enhanced[0],
+                                    reply->enhanced[1], reply->enhanced[2]);
+}
+
+static void on_action(void *arg, const struct action *action)
+{
+    struct session *session = arg;
+    arena_reset(session->arena);
+    session->answer = go_on;
+    session->answer.action = action;
+    if (action->kind == ACTION_REPLY)
+        fill_reply(session, action->reply);
+    else
+        plan_changes(session, action);
+    session->done(session->arg, &session->answer);
+}
+
+static void on_end(void *arg, const struct action *action)
+{
+    ((struct session *)arg)->busy = false;
+    on_action(arg, action);
+}
+
+/* A reply at MAIL ends the transaction: neither abort nor end of message will come for it. */
+static void on_mail(void *arg, const struct action *action)
+{
+    if (action->kind == ACTION_REPLY)
+        ((struct session *)arg)->busy = false;
+    on_action(arg, action);
+}
+
+static void decide_stage(struct session *session, enum stage stage, engine_done *on,
+                         session_done *done, void *arg)
+{
+    session->done = done;
+    session->arg = arg;
+    engine_stage(session->engine, stage, on, session);
+}
+
+/* ---- what the MTA says ---- */
+
+static const char *macro(const struct session_macros *macros, const char *name)
+{
+    const char *value =
+        macros != NULL && macros->get != NULL ? macros->get(macros->arg, name) : NULL;
+    return value != NULL ? value : "";
+}
+
+static void take_queue_id(struct session *session, const struct session_macros *macros)
+{
+    const char *qid = macro(macros, "i");
+    if (qid[0] != '\0')
+        engine_queue_id(session->engine, qid);
+}
+
+static void take_tls(struct session *session, const struct session_macros *macros)
+{
+    const char *version = macro(macros, "{tls_version}");
+    if (version[0] != '\0')
+        engine_tls(session->engine, version);
+}
+
+/* Postfix shows mail from sendmail(1) as a client on loopback with port 0; Sendmail's own
+ * submission on standard input has no address at all. */
+static bool is_local(const char *host, const struct addr *addr, unsigned port)
+{
+    if (addr == NULL || addr->family == ADDR_NONE)
+        return host != NULL && strcasecmp(host, "localhost") == 0;
+    return port == 0 && addr_is_loopback(addr);
+}
+
+void session_connect(struct session *session, const char *host, const struct addr *addr,
+                     unsigned port, const struct session_macros *macros, session_done *done,
+                     void *arg)
+{
+    static const struct addr none = {.family = ADDR_NONE};
+    const char *ptr = macro(macros, "{client_ptr}");
+    if (strcmp(ptr, "unknown") == 0)
+        ptr = "";
+    session->busy = false;
+    engine_connect(session->engine, addr != NULL ? addr : &none, ptr,
+                   macro(macros, "{daemon_name}"), is_local(host, addr, port), macro(macros, "j"));
+    decide_stage(session, STAGE_CONNECT, on_action, done, arg);
+}
+
+void session_helo(struct session *session, const char *helo, const struct session_macros *macros,
+                  session_done *done, void *arg)
+{
+    take_tls(session, macros);
+    engine_helo(session->engine, helo);
+    decide_stage(session, STAGE_HELO, on_action, done, arg);
+}
+
+void session_mail(struct session *session, const char *const *argv,
+                  const struct session_macros *macros, session_done *done, void *arg)
+{
+    take_tls(session, macros);
+    for (size_t i = 0; i < session->name_count; i++)
+        session->names[i].seen = 0;
+    engine_mail(session->engine, argv != NULL ? argv[0] : NULL, macro(macros, "{auth_authen}"),
+                macro(macros, "{auth_type}"));
+    session->busy = true;
+    take_queue_id(session, macros);
+    decide_stage(session, STAGE_MAIL, on_mail, done, arg);
+}
+
+void session_rcpt(struct session *session, const char *const *argv,
+                  const struct session_macros *macros, session_done *done, void *arg)
+{
+    const char *path = argv != NULL ? argv[0] : NULL;
+    take_queue_id(session, macros);
+    if (strcmp(macro(macros, "{rcpt_mailer}"), "error") == 0) {
+        /* The MTA refuses it whatever is answered here (SMFIP_RCPT_REJ): a record, no decision. */
+        engine_mta_refused(session->engine, path, macro(macros, "{rcpt_host}"),
+                           macro(macros, "{rcpt_addr}"));
+        done(arg, &go_on);
+        return;
+    }
+    engine_rcpt(session->engine, path);
+    decide_stage(session, STAGE_RCPT, on_action, done, arg);
+}
+
+void session_data(struct session *session, const struct session_macros *macros, session_done *done,
+                  void *arg)
+{
+    take_queue_id(session, macros);
+    decide_stage(session, STAGE_DATA, on_action, done, arg);
+}
+
+void session_header(struct session *session, const char *name, const char *value)
+{
+    for (size_t i = 0; i < session->name_count; i++)
+        if (strcasecmp(session->names[i].name, name) == 0)
+            session->names[i].seen++;
+    engine_header(session->engine, name, value);
+}
+
+void session_eoh(struct session *session, const struct session_macros *macros)
+{
+    take_queue_id(session, macros);
+}
+
+void session_body(struct session *session, const unsigned char *bytes, size_t length)
+{
+    (void)bytes;
+    engine_body(session->engine, length);
+}
+
+void session_eom(struct session *session, const struct session_macros *macros, session_done *done,
+                 void *arg)
+{
+    take_queue_id(session, macros);
+    decide_stage(session, STAGE_MESSAGE, on_end, done, arg);
+}
+
+void session_abort(struct session *session)
+{
+    session->busy = false;
+    engine_end(session->engine);
+}
+
+const char *session_symbols(enum stage stage)
+{
+    /* A list replaces the MTA's own default for the stage, so what is used must be named. */
+    switch (stage) {
+    case STAGE_CONNECT:
+        return "j {daemon_name} {client_ptr}";
+    case STAGE_HELO:
+        return "{tls_version}";
+    case STAGE_MAIL:
+        return "i {auth_authen} {auth_type} {tls_version}";
+    case STAGE_RCPT:
+        return "i {rcpt_mailer} {rcpt_host} {rcpt_addr}";
+    case STAGE_DATA:
+    case STAGE_MESSAGE:
+        return "i";
+    }
+    return "";
+}
