@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: MIT */
+#include "mta.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Load on a filter without an MTA: many milter connections (protocol version 6) in one epoll loop.
+ * It behaves as Postfix does: steps that the filter does not want are not sent, where the filter
+ * has said that it will not reply nothing is waited for, and what needs no reply leaves in one
+ * write with the next command that does.  Prints one JSON object.
+ */
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("bench_milter_load: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(1);
+}
+
+/* ---- the filter's process ---- */
+
+/* Nanoseconds of processor time of all its threads, ended ones too. */
+static int64_t cpu_of(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec spent;
+    if (pid == 0 || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &spent) != 0)
+        return 0;
+    return (int64_t)spent.tv_sec * 1000000000 + spent.tv_nsec;
+}
+
+static long rss_of(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    long rss = 0;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    FILE *file = pid != 0 ? fopen(path, "r") : NULL;
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            rss = strtol(line + 6, NULL, 10);
+    if (file != NULL)
+        fclose(file);
+    return rss;
+}
+
+/* ---- connections ---- */
+
+/* Returns whether all was written; what was not stays. */
+static bool flush(struct peer *peer)
+{
+    size_t sent = 0;
+    while (sent < peer->out.length) {
+        ssize_t n = send(peer->fd, peer->out.data + sent, peer->out.length - sent, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break; /* EAGAIN; a closed connection is seen when it is read */
+        sent += (size_t)n;
+    }
+    memmove(peer->out.data, peer->out.data + sent, peer->out.length - sent);
+    peer->out.length -= sent;
+    return peer->out.length == 0;
+}
+
+static void peer_close(struct peer *peer)
+{
+    if (peer->fd >= 0)
+        close(peer->fd);
+    peer->fd = -1;
+    peer->waiting = false;
+    peer->out.length = peer->in.length = 0;
+}
+
+/* Opens it, or tries again in a millisecond while the filter's backlog is full. */
+static void peer_open(struct load *load, struct peer *peer)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strncpy(address.sun_path, load->options.socket, sizeof(address.sun_path) - 1);
+    peer->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (peer->fd < 0)
+        fail("socket: %s", strerror(errno));
+    peer->due = now_ns();
+    if (connect(peer->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        if (errno != EAGAIN)
+            fail("%s: %s", load->options.socket, strerror(errno));
+        peer_close(peer);
+        peer->due += 1000000;
+        return;
+    }
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = peer};
+    if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, peer->fd, &event) != 0)
+        fail("epoll: %s", strerror(errno));
+    peer->step = STEP_NEGOTIATE;
+    peer->negotiated = 0;
+    peer->messages = 0;
+    peer->serial = load->next_serial++;
+}
+
+static void measure_from_here(struct load *load)
+{
+    memset(load->latency, 0, sizeof(load->latency));
+    memset(&load->message, 0, sizeof(load->message));
+    load->replies = load->accepted = load->refused = load->deferred = load->rcpt_refused = 0;
+    load->warm_done = load->done;
+    load->cpu_started = cpu_of(load->options.pid);
+    load->started = now_ns();
+}
+
+/* CODE: first digit of what ended the message; 0 where it went through. */
+static void message_done(struct load *load, struct peer *peer, char code)
+{
+    *(code == '5' ? &load->refused : code == '4' ? &load->deferred : &load->accepted) += 1;
+    histogram_add(&load->message, now_ns() - peer->mail_at);
+    if (++load->done == load->options.warmup)
+        measure_from_here(load);
+    peer->step = STEP_MAIL;
+    if (load->options.per_connection != 0 && ++peer->messages >= load->options.per_connection) {
+        end_packet(&peer->out, begin_packet(&peer->out, 'Q'));
+        flush(peer);
+        peer_close(peer);
+        peer->due = now_ns();
+    }
+}
+
+/* ---- the conversation ---- */
+
+static bool step_repeats(const struct load *load, const struct peer *peer)
+{
+    switch (peer->step) {
+    case STEP_RCPT:
+        return peer->rcpt_sent < load->options.recipients;
+    case STEP_HEADER:
+        return peer->headers_sent < load->options.headers;
+    case STEP_BODY:
+        return peer->body_sent < load->options.body && !peer->skip_body;
+    default:
+        return false;
+    }
+}
+
+static void end_message(struct load *load, struct peer *peer, char code)
+{
+    if (peer->step != STEP_EOM)
+        end_packet(&peer->out, begin_packet(&peer->out, 'A'));
+    message_done(load, peer, code);
+}
+
+/* After a step has had its reply, or needed none. */
+static void step_over(struct load *load, struct peer *peer)
+{
+    if (step_repeats(load, peer))
+        return;
+    if (peer->step == STEP_RCPT && peer->rcpt_taken == 0)
+        end_message(load, peer, '5');
+    else if (peer->step == STEP_EOM)
+        message_done(load, peer, 0);
+    else
+        peer->step++;
+}
+
+static void begin_message(struct load *load, struct peer *peer)
+{
+    peer->number = load->next_number++;
+    peer->rcpt_sent = peer->rcpt_taken = peer->headers_sent = 0;
+    peer->body_sent = 0;
+    peer->skip_body = false;
+    peer->mail_at = now_ns();
+}
+
+/* Says what comes next, up to a command that is replied to or a pause. */
+static void go_on(struct load *load, struct peer *peer, bool rested)
+{
+    while (peer->fd >= 0 && !peer->waiting) {
+        if (peer->idle && peer->step == STEP_MAIL) {
+            flush(peer);
+            load->idle_up += !peer->up;
+            peer->up = true;
+            return;
+        }
+        if (load->options.think > 0 && !rested && peer->step >= STEP_HELO) {
+            peer->due = now_ns() + (int64_t)(load->options.think * 1e6);
+            return;
+        }
+        rested = false;
+        if (peer->step == STEP_MAIL)
+            begin_message(load, peer);
+        bool sent = (peer->negotiated & steps[peer->step].not_sent) == 0;
+        bool none = (peer->step == STEP_HEADER && load->options.headers == 0) ||
+                    (peer->step == STEP_BODY && load->options.body == 0);
+        if (sent && !none)
+            put_command(load, peer);
+        if (sent && !none && (peer->negotiated & steps[peer->step].no_reply) == 0) {
+            peer->waiting = true;
+            peer->sent_at = now_ns();
+            flush(peer);
+            return;
+        }
+        if (load->options.flush)
+            flush(peer);
+        if (peer->step == STEP_RCPT)
+            peer->rcpt_taken++;
+        if (!sent) /* nothing of it, however often it would have been */
+            peer->rcpt_sent = load->options.recipients, peer->headers_sent = UINT_MAX,
+            peer->skip_body = true;
+        step_over(load, peer);
+    }
+}
+
+/* What ends a connection early ends its message too. */
+static void peer_lost(struct load *load, struct peer *peer)
+{
+    if (peer->idle)
+        fail("the filter closed an idle connection");
+    load->broken++;
+    peer_close(peer);
+    peer->due = now_ns() + 1000000;
+}
+
+static void on_refusal(struct load *load, struct peer *peer, char code)
+{
+    if (peer->step < STEP_MAIL) {
+        peer_lost(load, peer);
+    } else if (peer->step == STEP_RCPT) {
+        load->rcpt_refused++;
+        step_over(load, peer);
+    } else {
+        end_message(load, peer, code);
+    }
+}
+
+/* One packet of the filter. */
+static void on_packet(struct load *load, struct peer *peer, const char *packet, size_t length)
+{
+    char command = packet[0];
+    if (strchr("+2-ehimbqp", command) != NULL)
+        return; /* changes of the message, signs of life */
+    if (!peer->waiting)
+        fail("the filter says '%c' where it had promised silence", command);
+    peer->waiting = false;
+    load->replies++;
+    histogram_add(&load->latency[peer->step], now_ns() - peer->sent_at);
+    if (command == 'O' && length >= 13) {
+        uint32_t bits;
+        memcpy(&bits, packet + 9, sizeof(bits));
+        peer->negotiated = load->negotiated = ntohl(bits);
+        peer->step = STEP_CONNECT;
+    } else if (command == 'c' || command == 's') {
+        peer->skip_body |= command == 's';
+        peer->rcpt_taken += peer->step == STEP_RCPT;
+        step_over(load, peer);
+    } else if (command == 'y' || command == 'r' || command == 't') {
+        on_refusal(load, peer, command == 'y' ? packet[1] : command == 'r' ? '5' : '4');
+    } else if ((command == 'a' || command == 'd') && peer->step >= STEP_MAIL) {
+        message_done(load, peer, 0);
+    } else {
+        peer_lost(load, peer);
+    }
+}
+
+static void receive(struct load *load, struct peer *peer)
+{
+    bool end = false;
+    while (peer->fd >= 0 && !end) {
+        reserve(&peer->in, 256);
+        ssize_t n =
+            recv(peer->fd, peer->in.data + peer->in.length, peer->in.room - peer->in.length, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            break;
+        end = n <= 0;
+        peer->in.length += n > 0 ? (size_t)n : 0;
+    }
+    size_t at = 0;
+    while (peer->fd >= 0 && peer->in.length - at >= 5) {
+        uint32_t length;
+        memcpy(&length, peer->in.data + at, sizeof(length));
+        length = ntohl(length);
+        if (length == 0 || length > PACKET_MAX)
+            fail("a packet of %u bytes", length);
+        if (peer->in.length - at < 4 + length)
+            break;
+        on_packet(load, peer, peer->in.data + at + 4, length);
+        at += 4 + length;
+    }
+    if (peer->fd < 0)
+        return;
+    memmove(peer->in.data, peer->in.data + at, peer->in.length - at);
+    peer->in.length -= at;
+    if (end)
+        peer_lost(load, peer);
+}
+
+/* ---- the loop ---- */
+
+/* Peers whose time has come; returns the milliseconds to the next one, at most 100. */
+static int run_due(struct load *load)
+{
+    int64_t now = now_ns();
+    int64_t next = now + 100000000;
+    bool all_idle_up = load->idle_up == load->options.idle;
+    for (unsigned i = 0; i < load->peer_count; i++) {
+        struct peer *peer = &load->peers[i];
+        if (peer->due == 0 || (!peer->idle && !all_idle_up))
+            continue;
+        if (peer->due <= now) {
+            peer->due = 0;
+            if (peer->fd < 0)
+                peer_open(load, peer);
+            else
+                go_on(load, peer, true);
+        }
+        if (peer->due != 0 && peer->due < next)
+            next = peer->due;
+    }
+    return next <= now ? 0 : (int)((next - now + 999999) / 1000000);
+}
+
+static void note_idle(struct load *load)
+{
+    if (load->options.idle == 0 || load->rss_idle != 0 || load->idle_up < load->options.idle)
+        return;
+    usleep(500000); /* what was said last may still be under way */
+    load->rss_idle = rss_of(load->options.pid);
+}
+
+static bool enough(const struct load *load, int64_t begun)
+{
+    int64_t now = now_ns();
+    if (load->broken > 1000)
+        fail("the filter keeps closing connections");
+    if (now - begun > (int64_t)((load->options.seconds * 2 + 30) * 1e9))
+        return true;
+    if (load->options.connections == 0)
+        return load->rss_idle != 0;
+    if (load->done < load->options.warmup)
+        return false;
+    return now - load->started > (int64_t)(load->options.seconds * 1e9) ||
+           load->done - load->warm_done >= load->options.messages;
+}
+
+static void run(struct load *load)
+{
+    struct epoll_event events[256];
+    int64_t begun = now_ns();
+    measure_from_here(load);
+    for (unsigned i = 0; i < load->peer_count; i++)
+        peer_open(load, &load->peers[i]);
+    while (!enough(load, begun)) {
+        int count = epoll_wait(load->epoll, events, 256, run_due(load));
+        for (int i = 0; i < count; i++) {
+            struct peer *peer = events[i].data.ptr;
+            if (peer->fd < 0)
+                continue;
+            if (peer->out.length > 0 && peer->waiting)
+                flush(peer);
+            if ((events[i].events & ~(uint32_t)EPOLLOUT) != 0)
+                receive(load, peer);
+            if (peer->due == 0)
+                go_on(load, peer, false);
+        }
+        note_idle(load);
+    }
+    load->ended = now_ns();
+    load->cpu_ended = cpu_of(load->options.pid);
+    load->rss = rss_of(load->options.pid);
+}
+
+/* ---- the report ---- */
+
+static void print_histogram(const char *name, const struct histogram *histogram)
+{
+    printf("\"%s\": {\"count\": %llu, \"p50_us\": %.1f, \"p95_us\": %.1f, \"p99_us\": %.1f, "
+           "\"max_us\": %.1f}",
+           name, (unsigned long long)histogram->count, (double)histogram_at(histogram, 0.5) / 1e3,
+           (double)histogram_at(histogram, 0.95) / 1e3, (double)histogram_at(histogram, 0.99) / 1e3,
+           (double)histogram->most / 1e3);
+}
+
+static void print_report(const struct load *load)
+{
+    unsigned messages = load->done - load->warm_done;
+    double seconds = (double)(load->ended - load->started) / 1e9;
+    double count = messages > 0 ? messages : 1;
+    printf("{\"connections\": %u, \"per_connection\": %u, \"messages\": %u, \"seconds\": %.3f,\n",
+           load->options.connections, load->options.per_connection, messages, seconds);
+    printf(" \"messages_per_second\": %.1f, \"replies_per_message\": %.2f,\n", messages / seconds,
+           (double)load->replies / count);
+    printf(" \"cpu_us_per_message\": %.2f, \"cpu_share\": %.3f,\n",
+           (double)(load->cpu_ended - load->cpu_started) / 1e3 / count,
+           (double)(load->cpu_ended - load->cpu_started) / 1e9 / seconds);
+    printf(" \"accepted\": %llu, \"refused\": %llu, \"deferred\": %llu, \"rcpt_refused\": %llu, "
+           "\"broken\": %llu,\n",
+           (unsigned long long)load->accepted, (unsigned long long)load->refused,
+           (unsigned long long)load->deferred, (unsigned long long)load->rcpt_refused,
+           (unsigned long long)load->broken);
+    printf(" \"idle\": %u, \"rss_idle_kb\": %ld, \"rss_kb\": %ld, \"steps\": \"0x%x\",\n",
+           load->options.idle, load->rss_idle, load->rss, load->negotiated);
+    printf(" \"stages\": {");
+    for (int step = 0; step < STEP_COUNT; step++) {
+        if (load->latency[step].count == 0)
+            continue;
+        print_histogram(steps[step].name, &load->latency[step]);
+        printf(",\n  ");
+    }
+    print_histogram("message", &load->message);
+    printf("}}\n");
+}
+
+/* ---- the command line ---- */
+
+static const struct option long_options[] = {
+    {"socket", required_argument, NULL, 's'},
+    {"pid", required_argument, NULL, 'p'},
+    {"connections", required_argument, NULL, 'c'},
+    {"idle", required_argument, NULL, 'i'},
+    {"per-connection", required_argument, NULL, 'k'},
+    {"warmup", required_argument, NULL, 'w'},
+    {"messages", required_argument, NULL, 'm'},
+    {"seconds", required_argument, NULL, 't'},
+    {"think", required_argument, NULL, 'T'},
+    {"recipients", required_argument, NULL, 'r'},
+    {"headers", required_argument, NULL, 'h'},
+    {"body", required_argument, NULL, 'b'},
+    {"clients", required_argument, NULL, 'C'},
+    {"senders", required_argument, NULL, 'S'},
+    {"users", required_argument, NULL, 'u'},
+    {"unknown", required_argument, NULL, 'U'},
+    {"flush", no_argument, NULL, 'f'},
+    {NULL, 0, NULL, 0},
+};
+
+static int usage(void)
+{
+    fputs("usage: bench_milter_load --socket PATH [OPTION...]\n"
+          "  --pid PID           of the filter, for its processor time and memory\n"
+          "  --connections N     that work side by side (1); 0: only the idle ones\n"
+          "  --idle N            further ones, held open after HELO (0)\n"
+          "  --per-connection N  messages on a connection; 0: all on one (0)\n"
+          "  --warmup N          messages before the measured ones (0)\n"
+          "  --messages N        at most (no limit)\n"
+          "  --seconds S         at most (5)\n"
+          "  --think MS          pause before each command (0)\n"
+          "  --flush             send each command at once, as Sendmail does\n"
+          "  --recipients N --headers N --body BYTES     of a message (1, 12, 8192)\n"
+          "  --clients N --senders N --users N           that are different (200, 200, 100000)\n"
+          "  --unknown PERCENT   of recipients that do not exist (0)\n",
+          stderr);
+    return 2;
+}
+
+static bool take(struct options *options, int letter)
+{
+    const struct {
+        char letter;
+        unsigned *number;
+    } numbers[] = {
+        {'c', &options->connections}, {'i', &options->idle},     {'k', &options->per_connection},
+        {'w', &options->warmup},      {'m', &options->messages}, {'r', &options->recipients},
+        {'h', &options->headers},     {'b', &options->body},     {'C', &options->clients},
+        {'S', &options->senders},     {'u', &options->users},    {'U', &options->unknown},
+    };
+    if (letter == 'f') {
+        options->flush = true;
+        return true;
+    }
+    if (letter == 's') {
+        options->socket = optarg;
+        return strlen(optarg) < sizeof(((struct sockaddr_un *)0)->sun_path);
+    }
+    char *end = NULL;
+    double value = optarg != NULL ? strtod(optarg, &end) : -1;
+    if (end == NULL || *end != '\0' || value < 0 || value > 1e9)
+        return false;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (numbers[i].letter == letter)
+            *numbers[i].number = (unsigned)value;
+    if (letter == 'p')
+        options->pid = (pid_t)value;
+    else if (letter == 't')
+        options->seconds = value;
+    else if (letter == 'T')
+        options->think = value;
+    return letter != '?';
+}
+
+static void allow_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct load load = {
+        .options = {.connections = 1,
+                    .messages = UINT_MAX,
+                    .seconds = 5,
+                    .recipients = 1,
+                    .headers = 12,
+                    .body = 8192,
+                    .clients = 200,
+                    .senders = 200,
+                    .users = 100000},
+    };
+    struct options *options = &load.options;
+    int letter;
+    while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        if (!take(options, letter))
+            return usage();
+    if (options->socket == NULL || optind != argc || options->recipients == 0 ||
+        options->clients == 0 || options->clients > 60000 || options->senders == 0 ||
+        options->users == 0)
+        return usage();
+    allow_files();
+    load.chunk = calloc(1, CHUNK);
+    load.peer_count = options->idle + options->connections;
+    load.peers = calloc(load.peer_count > 0 ? load.peer_count : 1, sizeof(*load.peers));
+    load.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (load.chunk == NULL || load.peers == NULL || load.epoll < 0)
+        fail("no memory or no epoll");
+    memset(load.chunk, 'x', CHUNK);
+    for (size_t i = 76; i + 2 < CHUNK; i += 78)
+        memcpy(load.chunk + i, "\r\n", 2);
+    for (unsigned i = 0; i < load.peer_count; i++) {
+        load.peers[i].fd = -1;
+        load.peers[i].idle = i < options->idle;
+    }
+    run(&load);
+    print_report(&load);
+    return load.done == 0 && options->connections > 0;
+}

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: MIT */
+#include "probe_bench.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <postern/arena.h>
+#include <postern/str.h>
+#include <postern/table.h>
+
+enum { TABLES_MAX = 8, QUESTIONS_MAX = 64, FACTS_MAX = 32, KINDS_MAX = 4, BLOCKS_MAX = 16 };
+
+struct question {
+    const char *name;
+    enum dns_type type;
+    /* of a probe, or of the struct dns */
+    probe_got *got;
+    uintptr_t tag;
+    dns_done *done;
+    void *arg;
+};
+
+struct bench_run {
+    struct probe_run run; /* first: what the probe sees */
+    struct bench *bench;
+    struct value values[FACTS_MAX];
+    bool finished;
+};
+
+struct bench {
+    struct dns dns; /* first */
+    bool dns_at_once;
+    struct check_site site;
+    struct arena *arena;
+    const struct check *check;
+    void *state;
+    bool opened;
+    struct layout *layout;
+    const struct option_block *kinds[KINDS_MAX];
+    struct block_head *blocks[KINDS_MAX];
+    size_t kind_count;
+    struct table *tables[TABLES_MAX];
+    size_t table_count;
+    const struct bench_answer *answers;
+    struct question questions[QUESTIONS_MAX];
+    size_t question_count;
+    struct bench_run *now;
+    struct str asked;
+};
+
+/* ---- DNS from rows ---- */
+
+static void read_record(struct arena *arena, enum dns_type type, char *text,
+                        struct dns_record *record)
+{
+    char *end;
+
+    *record = (struct dns_record){.name = "", .text = ""};
+    switch (type) {
+    case DNS_A:
+    case DNS_AAAA:
+        if (!addr_parse(text, &record->addr))
+            abort();
+        break;
+    case DNS_MX:
+        record->preference = (uint16_t)strtoul(text, &end, 10);
+        text = end + 1;
+        /* fall through */
+    default:
+        record->name = strcmp(text, ".") == 0 ? "" : arena_strdup(arena, text);
+    }
+}
+
+static const struct dns_answer *make_answer(struct bench *bench, const struct question *question,
+                                            const char *records)
+{
+    struct dns_record read[DNS_RECORDS_MAX];
+    struct dns_answer draft = {.status = DNS_FOUND,
+                               .type = question->type,
+                               .name = question->name,
+                               .problem = "",
+                               .records = read};
+    char *rest = arena_strdup(bench->arena, records);
+
+    if (strcmp(records, "!fault") == 0) {
+        draft.status = DNS_FAULT;
+        draft.problem = "SERVFAIL";
+    } else if (strcmp(records, "!nodata") == 0) {
+        draft.status = DNS_NO_DATA;
+    } else if (strcmp(records, "!noname") == 0) {
+        draft.status = DNS_NO_NAME;
+    } else if (question->type == DNS_TXT) {
+        read[0] = (struct dns_record){.name = "", .text = rest, .length = strlen(rest)};
+        draft.count = 1;
+    } else {
+        while (rest != NULL) {
+            char *text = rest;
+
+            rest = strstr(rest, ", ");
+            if (rest != NULL) {
+                *rest = '\0';
+                rest += 2;
+            }
+            read_record(bench->arena, question->type, text, &read[draft.count++]);
+        }
+    }
+    return dns_answer_new(&draft);
+}
+
+/* The answer to a question; NULL for silence. */
+static const struct dns_answer *look_up(struct bench *bench, const struct question *question)
+{
+    const struct bench_answer *row = bench->answers;
+    const char *records = "!noname";
+
+    for (; row != NULL && row->name != NULL; row++)
+        if (row->type == question->type && strcasecmp(row->name, question->name) == 0)
+            records = row->records;
+    return strcmp(records, "!silent") == 0 ? NULL : make_answer(bench, question, records);
+}
+
+static void note_question(struct bench *bench, const struct question *question)
+{
+    if (bench->asked.length > 0)
+        str_add(&bench->asked, ", ");
+    str_add_format(&bench->asked, "%s %s", dns_type_name(question->type), question->name);
+}
+
+static void queue(struct bench *bench, struct question question)
+{
+    assert(bench->question_count < QUESTIONS_MAX);
+    question.name = arena_strdup(bench->arena, question.name);
+    bench->questions[bench->question_count++] = question;
+}
+
+static struct question take(struct bench *bench, size_t at)
+{
+    struct question question = bench->questions[at];
+
+    bench->question_count--;
+    memmove(&bench->questions[at], &bench->questions[at + 1],
+            (bench->question_count - at) * sizeof(question));
+    return question;
+}
+
+static const struct dns_answer *dns_ask_bench(struct dns *dns, const char *name, enum dns_type type,
+                                              unsigned timeout_ms, dns_done *done, void *arg,
+                                              struct dns_query **query)
+{
+    struct bench *bench = (struct bench *)(void *)dns;
+    struct question question = {.name = name, .type = type, .done = done, .arg = arg};
+
+    (void)timeout_ms;
+    note_question(bench, &question);
+    if (bench->dns_at_once)
+        return look_up(bench, &question);
+    *query = (struct dns_query *)(void *)bench;
+    queue(bench, question);
+    return NULL;
+}
+
+static bool dns_cancel_bench(struct dns *dns, struct dns_query *query)
+{
+    (void)dns;
+    (void)query;
+    abort(); /* no check cancels */
+}
+
+static const struct dns_ops dns_ops_bench = {.ask = dns_ask_bench, .cancel = dns_cancel_bench};
+
+void bench_deliver(struct bench *bench)
+{
+    while (bench->question_count > 0) {
+        struct question question = take(bench, 0);
+        const struct dns_answer *answer = look_up(bench, &question);
+
+        if (answer == NULL)
+            continue;
+        question.done(question.arg, answer);
+        dns_answer_unref(answer);
+    }
+}
+
+struct dns *bench_struct_dns(struct bench *bench, bool at_once)
+{
+    bench->dns.ops = &dns_ops_bench;
+    bench->dns_at_once = at_once;
+    str_clear(&bench->asked);
+    return &bench->dns;
+}
+
+void bench_tick(struct bench *bench, bool at_once)
+{
+    bench->check->tick(bench->state, bench_struct_dns(bench, at_once), NULL);
+}
+
+void bench_dns(struct bench *bench, const struct bench_answer *rows)
+{
+    bench->answers = rows;
+}
+
+/* ---- what the engine does for a probe ---- */
+
+void probe_ask(struct probe_run *run, const char *name, enum dns_type type, probe_got *got,
+               uintptr_t tag)
+{
+    struct bench *bench = ((struct bench_run *)(void *)run)->bench;
+    struct question question = {.name = name, .type = type, .got = got, .tag = tag};
+
+    note_question(bench, &question);
+    queue(bench, question);
+}
+
+void probe_set(struct probe_run *run, unsigned number, struct value value)
+{
+    struct bench_run *now = (struct bench_run *)(void *)run;
+
+    assert(!now->finished);
+    assert(number >= run->probe->first && number < run->probe->first + run->probe->count);
+    assert(now->values[number].state == VALUE_OPEN); /* no fact is said twice */
+    now->values[number] = value;
+}
+
+void probe_set_word(struct probe_run *run, unsigned number, unsigned word)
+{
+    probe_set(run, number, value_word(probe_slot(run, number), word));
+}
+
+void probe_set_text(struct probe_run *run, unsigned number, const char *text)
+{
+    probe_set(run, number, value_text(text));
+}
+
+void probe_set_fault(struct probe_run *run, unsigned number)
+{
+    probe_set(run, number, value_fault(probe_slot(run, number)));
+}
+
+const struct slot *probe_slot(const struct probe_run *run, unsigned number)
+{
+    const struct bench_run *now = (const struct bench_run *)(const void *)run;
+
+    return &now->bench->layout->slots[number];
+}
+
+void probe_finish(struct probe_run *run)
+{
+    struct bench_run *now = (struct bench_run *)(void *)run;
+    unsigned i;
+
+    assert(!now->finished);
+    for (i = run->probe->first; i < run->probe->first + run->probe->count; i++)
+        if (now->values[i].state == VALUE_OPEN)
+            probe_set_fault(run, i);
+    now->finished = true;
+    now->bench->question_count = 0;
+}
+
+/* ---- running a probe ---- */
+
+struct inputs bench_inputs(void)
+{
+    static const struct mailbox nobody = {.sent = "",
+                                          .address = "",
+                                          .local = "",
+                                          .domain = "",
+                                          .literal = "",
+                                          .null = true,
+                                          .well_formed = true};
+
+    return (struct inputs){.client_ptr = "",
+                           .listener = "",
+                           .daemon = "",
+                           .helo = "",
+                           .tls_version = "",
+                           .sender = nobody,
+                           .auth_user = "",
+                           .auth_type = "",
+                           .recipient = nobody};
+}
+
+static const struct probe *find_probe(const struct bench *bench, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < bench->check->probe_count; i++)
+        if (strcmp(bench->check->probes[i].name, name) == 0)
+            return &bench->check->probes[i];
+    abort();
+}
+
+/* Gives one answer; false when all that is left is silent. */
+static bool answer_one(struct bench *bench, bool last_first)
+{
+    size_t i;
+
+    for (i = 0; i < bench->question_count; i++) {
+        size_t at = last_first ? bench->question_count - 1 - i : i;
+        const struct dns_answer *answer = look_up(bench, &bench->questions[at]);
+
+        if (answer == NULL)
+            continue;
+        struct question question = take(bench, at);
+
+        question.got(&bench->now->run, answer, question.tag);
+        dns_answer_unref(answer);
+        return true;
+    }
+    return false;
+}
+
+static void show_fact(struct bench *bench, struct str *out, unsigned number)
+{
+    const struct slot *slot = &bench->layout->slots[number];
+    const struct value *value = &bench->now->values[number];
+    const char *dot = strrchr(slot->name, '.');
+    bool text = slot->type == FACT_TEXT || slot->type == FACT_DOMAIN ||
+                slot->type == FACT_LOCAL_PART || slot->type == FACT_ADDRESS;
+    const char *shown = value_show(bench->arena, slot, value);
+
+    assert(value->state != VALUE_OPEN);
+    if (out->length > 0)
+        str_add_char(out, ' ');
+    str_add_format(out, "%s=%s%s", dot != NULL ? dot + 1 : slot->name,
+                   value->state == VALUE_FAULT ? "~" : "", text ? value->text : shown);
+    if (text && strcmp(value->text, shown) != 0)
+        str_add_format(out, "[%s]", shown);
+}
+
+const char *bench_run(struct bench *bench, const char *name, const struct inputs *inputs,
+                      bool last_first)
+{
+    const struct probe *probe = find_probe(bench, name);
+    struct bench_run *run = arena_alloc(bench->arena, sizeof(*run));
+    struct str out = {0};
+    const char *text;
+    unsigned i;
+
+    assert(bench->opened);
+    str_clear(&bench->asked);
+    *run = (struct bench_run){
+        .run = {.probe = probe, .state = bench->state, .inputs = inputs, .arena = bench->arena},
+        .bench = bench};
+    bench->now = run;
+    probe->start(&run->run);
+    assert(run->finished || !probe->instant);
+    while (!run->finished && answer_one(bench, last_first)) {
+    }
+    if (!run->finished && probe->expire != NULL)
+        probe->expire(&run->run);
+    if (!run->finished)
+        probe_finish(&run->run);
+    for (i = probe->first; i < probe->first + probe->count; i++)
+        show_fact(bench, &out, i);
+    text = arena_strdup(bench->arena, str_text(&out));
+    str_free(&out);
+    return text;
+}
+
+const char *bench_asked(const struct bench *bench)
+{
+    return str_text(&bench->asked);
+}
+
+/* ---- configuration ---- */
+
+static const struct bench *bench_of(const struct check_site *site)
+{
+    return (const struct bench *)(const void *)((const char *)site - offsetof(struct bench, site));
+}
+
+static const struct block_head *site_blocks(const struct check_site *site, const char *kind)
+{
+    const struct bench *bench = bench_of(site);
+    size_t i;
+
+    for (i = 0; i < bench->kind_count; i++)
+        if (strcmp(bench->kinds[i]->kind, kind) == 0)
+            return bench->blocks[i];
+    return NULL;
+}
+
+static struct table *site_table(const struct check_site *site, const char *name)
+{
+    const struct bench *bench = bench_of(site);
+    size_t i;
+
+    for (i = 0; i < bench->table_count; i++)
+        if (strcmp(table_name(bench->tables[i]), name) == 0)
+            return bench->tables[i];
+    return NULL;
+}
+
+static void read_table(struct bench *bench, struct lexer *lexer)
+{
+    struct token name = lexer_next(lexer);
+    struct token token = lexer_next(lexer);
+    const char *entries[BLOCKS_MAX];
+    struct place places[BLOCKS_MAX];
+    size_t count = 0;
+    struct table *table;
+
+    if (token.kind != TOKEN_OPEN) {
+        table =
+            table_open(name.text, token.text, bench->site.base_dir, &token.at, bench->site.diag);
+        lexer_expect(lexer, TOKEN_SEMICOLON, "';'");
+    } else {
+        while ((token = lexer_next(lexer)).kind != TOKEN_CLOSE) {
+            assert(token.kind == TOKEN_WORD || token.kind == TOKEN_STRING);
+            assert(count < BLOCKS_MAX);
+            places[count] = token.at;
+            entries[count++] = token.text;
+            lexer_expect(lexer, TOKEN_SEMICOLON, "';'");
+        }
+        table = table_open_inline(name.text, entries, places, count, bench->site.diag);
+    }
+    assert(table != NULL && bench->table_count < TABLES_MAX);
+    bench->tables[bench->table_count++] = table;
+}
+
+static void read_block(struct bench *bench, struct lexer *lexer, const struct token *head)
+{
+    struct block_head **link;
+    struct block_head *block;
+    const char *name = "";
+    size_t i;
+
+    for (i = 0; i < bench->kind_count; i++)
+        if (token_is(head, bench->kinds[i]->kind))
+            break;
+    assert(i < bench->kind_count);
+    if (bench->kinds[i]->named)
+        name = lexer_next(lexer).text;
+    block = options_parse_block(lexer, bench->kinds[i], head, name);
+    for (link = &bench->blocks[i]; *link != NULL; link = &(*link)->next) {
+    }
+    *link = block;
+}
+
+static void read_config(struct bench *bench, const char *config)
+{
+    struct source *source = arena_alloc(bench->arena, sizeof(*source));
+    struct lexer *lexer;
+    size_t i;
+
+    *source = (struct source){"test.conf", config, strlen(config)};
+    lexer = lexer_new(source, bench->arena, bench->site.diag);
+    while (lexer_peek(lexer)->kind != TOKEN_END) {
+        struct token head = lexer_next(lexer);
+
+        if (token_is(&head, "table")) {
+            read_table(bench, lexer);
+        } else if (token_is(&head, "hostname")) {
+            bench->site.hostname = lexer_next(lexer).text;
+            lexer_expect(lexer, TOKEN_SEMICOLON, "';'");
+        } else {
+            read_block(bench, lexer, &head);
+        }
+    }
+    lexer_free(lexer);
+    for (i = 0; i < bench->kind_count; i++)
+        if (bench->blocks[i] == NULL && !bench->kinds[i]->named)
+            bench->blocks[i] = options_defaults(bench->kinds[i], bench->arena);
+}
+
+static void add_kinds(struct bench *bench, const struct check *check)
+{
+    size_t i;
+
+    for (i = 0; check != NULL && i < check->block_count; i++) {
+        assert(bench->kind_count < KINDS_MAX);
+        bench->kinds[bench->kind_count++] = &check->blocks[i];
+    }
+}
+
+struct bench *bench_new(const struct check *check, const struct check *other, const char *config,
+                        const char *base_dir)
+{
+    struct bench *bench = xcalloc(1, sizeof(*bench));
+    struct fact_part part = {check->facts, check->fact_count};
+
+    assert(check->fact_count <= FACTS_MAX);
+    bench->check = check;
+    bench->arena = arena_new();
+    bench->layout = layout_new(bench->arena, &part, 1);
+    bench->site = (struct check_site){.arena = bench->arena,
+                                      .hostname = "",
+                                      .base_dir = base_dir != NULL ? base_dir : ".",
+                                      .blocks = site_blocks,
+                                      .table = site_table,
+                                      .diag = diag_new()};
+    add_kinds(bench, check);
+    add_kinds(bench, other);
+    read_config(bench, config);
+    if (diag_errors(bench->site.diag) > 0)
+        return bench;
+    if (check->open != NULL)
+        bench->state = check->open(&bench->site);
+    bench->opened = diag_errors(bench->site.diag) == 0;
+    return bench;
+}
+
+void bench_free(struct bench *bench)
+{
+    size_t i;
+
+    if (bench->check->close != NULL)
+        bench->check->close(bench->state);
+    for (i = 0; i < bench->table_count; i++)
+        table_unref(bench->tables[i]);
+    diag_free(bench->site.diag);
+    str_free(&bench->asked);
+    arena_free(bench->arena);
+    free(bench);
+}
+
+const char *bench_problems(struct bench *bench)
+{
+    const char *text = "";
+    const char *line;
+    unsigned i;
+
+    for (i = 0; (line = diag_line(bench->site.diag, i)) != NULL; i++)
+        text = arena_printf(bench->arena, "%s%s\n", text, line);
+    return text;
+}
+
+void *bench_state(struct bench *bench)
+{
+    return bench->state;
+}
+
+const char *bench_cost(struct bench *bench, const char *probe)
+{
+    const char *text = NULL;
+
+    if (bench->check->cost != NULL)
+        text = bench->check->cost(bench->state, find_probe(bench, probe), bench->arena);
+    return text != NULL ? text : "";
+}
+
+bool bench_used(struct bench *bench, const char *probe)
+{
+    return bench->check->used == NULL || bench->check->used(bench->state, find_probe(bench, probe));
+}
