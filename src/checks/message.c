@@ -31,7 +31,6 @@ static const struct probe probes[] = {
      .scope = SCOPE_MESSAGE,
      .first = MESSAGE_SIZE,
      .count = COUNT_OF(facts),
-     .instant = true,
      .start = start},
 };
 

@@ -12,8 +12,8 @@
  * The recipient: whether the domain is ours, whether the mailbox is there, whether it has moved,
  * and whether a domain that is not ours takes mail.
  *
- * An address without a domain is one of our first domain (RFC 5321 4.1.1.3 for <postmaster>;
- * Postfix takes others too), which is the hostname.
+ * An address without a domain is one of our first domain, which is the hostname (RFC 5321 4.1.1.3
+ * for <postmaster>; Postfix takes others, too); so is one at an address literal that is ours.
  */
 enum recipient_fact {
     RCPT,
@@ -173,14 +173,14 @@ static enum rcpt_status find_mailbox(struct probe_run *run, const char **moved_t
 {
     const struct recipient_state *state = run->state;
     const struct mailbox *rcpt = &run->inputs->recipient;
-    const char *domain = domain_of(run);
+    const char *domain = rcpt->domain[0] != '\0' ? rcpt->domain : state->hostname;
     enum table_status local = TABLE_ABSENT;
     struct table_answer moved = {.status = TABLE_ABSENT};
     struct table_answer known = {.status = TABLE_FOUND};
     struct table_key key = {.kind = TABLE_KEY_RECIPIENT,
                             .text = "",
                             .local = rcpt->local,
-                            .domain = rcpt->literal[0] != '\0' ? rcpt->literal : domain,
+                            .domain = domain,
                             .delimiter = state->delimiter};
 
     if (state->local != NULL)
@@ -201,26 +201,26 @@ static enum rcpt_status find_mailbox(struct probe_run *run, const char **moved_t
     return known.status == TABLE_FOUND ? RCPT_KNOWN : RCPT_UNKNOWN;
 }
 
-static void start_status(struct probe_run *run)
+/* RFC 5321 4.5.1: postmaster of the host itself is there, whatever the tables say. */
+static bool is_host_postmaster(const struct probe_run *run)
 {
     const struct mailbox *rcpt = &run->inputs->recipient;
-    const char *moved_to = "";
-    enum rcpt_status status;
 
-    if (has_no_domain(run) && strcasecmp(rcpt->local, "postmaster") == 0) {
-        status = RCPT_KNOWN; /* RFC 5321 4.5.1: must be there */
-    } else {
-        switch (domain_is_ours(run)) {
-        case TABLE_FOUND:
-            status = find_mailbox(run, &moved_to);
-            break;
-        case TABLE_ABSENT:
-            status = RCPT_FOREIGN;
-            break;
-        default:
-            status = RCPT_UNAVAILABLE;
-        }
-    }
+    return rcpt->domain[0] == '\0' && strcasecmp(rcpt->local, "postmaster") == 0;
+}
+
+static void start_status(struct probe_run *run)
+{
+    enum table_status ours = domain_is_ours(run);
+    enum rcpt_status status = RCPT_UNAVAILABLE;
+    const char *moved_to = "";
+
+    if (ours == TABLE_ABSENT)
+        status = RCPT_FOREIGN;
+    else if (ours == TABLE_FOUND && is_host_postmaster(run))
+        status = RCPT_KNOWN;
+    else if (ours == TABLE_FOUND)
+        status = find_mailbox(run, &moved_to);
     if (status != RCPT_UNAVAILABLE)
         probe_set_text(run, RCPT_MOVED_TO, moved_to);
     probe_set_word(run, RCPT_STATUS, status);
@@ -286,7 +286,8 @@ static void *open_recipient(const struct check_site *site)
     state->moved = table_of(site, block->moved);
     if (state->known != NULL)
         table_guard(state->known, &guard);
-    if (state->moved != NULL && state->moved != state->known)
+    /* A host without mailboxes is suspicious, one where nobody has moved is not. */
+    if (state->moved != NULL && state->moved != state->known && table_count(state->moved) != 0)
         table_guard(state->moved, &guard);
     return state;
 }

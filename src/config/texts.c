@@ -41,6 +41,11 @@ static void compile(struct reading *reading, struct rule *rule)
                    "a header is written \"Name: value\", with a name without blanks");
         return;
     }
+    if (rule->outcome != OUTCOME_REPLY && strstr(rule->text, "\\n") != NULL) {
+        diag_error(reading->diag, &rule->text_at,
+                   "only the text of a reply may have several lines");
+        return;
+    }
     const struct template *tmpl =
         template_compile(reading->arena, reading->all->config.policy->layout, rule->text,
                          &rule->text_at, reading->diag);

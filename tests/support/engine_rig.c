@@ -306,6 +306,15 @@ static void make_schema(struct rig *rig)
     };
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
 static struct config *load(struct rig *rig, const char *text)
 {
     char path[128];
@@ -313,6 +322,9 @@ static struct config *load(struct rig *rig, const char *text)
     struct config *config;
     FILE *file;
 
+    snprintf(path, sizeof(path), "%s/values", rig->folder);
+    if (rig->options.values != NULL)
+        write_file(path, rig->options.values);
     snprintf(path, sizeof(path), "%s/postern.conf", rig->folder);
     file = fopen(path, "w");
     assert_non_null(file);

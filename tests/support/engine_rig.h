@@ -32,6 +32,7 @@ struct rig_options {
     const char *audit; /* of the block of that name; NULL: "accepted yes;" */
     const char *listen_mode; /* NULL: enforce */
     const char *budget; /* NULL: long */
+    const char *values; /* contents of the file `values` beside the configuration; NULL: none */
 };
 
 /* CONFIG: scalars, tables, rules.  The listener's name is "mx".  Fails the test when the configuration has errors. */

@@ -391,7 +391,8 @@ static void test_long_names(void **state)
     bench_free(bench);
 }
 
-/* Two blocks of one zone: each sees its own codes, and 127.0.0.1 is a code where one of them names it. */
+/* Two blocks of one zone: each sees its own codes, and 127.0.0.1 is a code where one of them names
+ * it. */
 static void test_shared(void **state)
 {
     static const char config[] =
@@ -409,8 +410,7 @@ static void test_shared(void **state)
         {{{IN("k.test"), DNS_A, "127.0.0.2, 127.0.0.1"}},
          "score=1 name=black reason= code=127.0.0.2 lists=black, white faults=0"},
         {{{IN("k.test"), DNS_A, "127.0.0.9"}}, nothing},
-        {{{IN("k.test"), DNS_A, "!fault"}},
-         "score=~-3..4 name=~ reason=~ code=~ lists=~ faults=2"},
+        {{{IN("k.test"), DNS_A, "!fault"}}, "score=~-3..4 name=~ reason=~ code=~ lists=~ faults=2"},
     };
     struct inputs inputs = client("192.0.2.99");
     struct bench *bench = new_bench(config);
@@ -591,11 +591,11 @@ static void test_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_score),   cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_untried), cmocka_unit_test(test_questions),
-        cmocka_unit_test(test_long_names), cmocka_unit_test(test_shared),  cmocka_unit_test(test_names),
-        cmocka_unit_test(test_cost),    cmocka_unit_test(test_key),
-        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_score),      cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_untried),    cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_long_names), cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_key),        cmocka_unit_test(test_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,8 +107,7 @@ static void test_verdicts(void **state)
          "lists 127.0.0.1"},
         /* A wildcard in a lapsed domain. */
         {DNSBL_TEST_IP,
-         {{"2.0.0.127.z.test", DNS_A, "198.51.100.7"},
-          {"1.0.0.127.z.test", DNS_A, "198.51.100.7"}},
+         {{"2.0.0.127.z.test", DNS_A, "198.51.100.7"}, {"1.0.0.127.z.test", DNS_A, "198.51.100.7"}},
          DNSBL_ASIDE,
          "answers 198.51.100.7"},
         /* Refuses this resolver. */
@@ -167,8 +166,7 @@ static void test_verdicts(void **state)
         log = capture_stop(&capture);
         if (dnsbl_health_state(health, 0) != rows[i / 2].state)
             fail_msg("row %zu: state %d, %s", i / 2, (int)dnsbl_health_state(health, 0), log);
-        if (rows[i / 2].log[0] == '\0' ? log[0] != '\0'
-                                       : strstr(log, rows[i / 2].log) == NULL)
+        if (rows[i / 2].log[0] == '\0' ? log[0] != '\0' : strstr(log, rows[i / 2].log) == NULL)
             fail_msg("row %zu: log '%s'", i / 2, log);
         dnsbl_health_unref(health);
         bench_free(bench);
@@ -221,8 +219,7 @@ static void test_course(void **state)
             fail_msg("row %zu: asked '%s'", i, bench_asked(bench));
         if (dnsbl_health_state(health, 0) != rows[i].state)
             fail_msg("row %zu: state %d", i, (int)dnsbl_health_state(health, 0));
-        if (count_of(log, "\n") != (rows[i].log[0] != '\0') ||
-            strstr(log, rows[i].log) == NULL)
+        if (count_of(log, "\n") != (rows[i].log[0] != '\0') || strstr(log, rows[i].log) == NULL)
             fail_msg("row %zu: log '%s'", i, log);
     }
     dnsbl_health_unref(health);

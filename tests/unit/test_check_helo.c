@@ -25,8 +25,11 @@ static void test_kinds(void **state)
         {OURS, "Mail.Example.COM.", "helo=Mail.Example.COM. domain=mail.example.com kind=name"},
         {OURS, "under_score.example.com",
          "helo=under_score.example.com domain=under_score.example.com kind=name"},
-        {OURS, "b\xc3\xbc" "cher.example",
-         "helo=b\xc3\xbc" "cher.example domain=xn--bcher-kva.example kind=name"},
+        {OURS,
+         "b\xc3\xbc"
+         "cher.example",
+         "helo=b\xc3\xbc"
+         "cher.example domain=xn--bcher-kva.example kind=name"},
         {OURS, "localhost", "helo=localhost domain=localhost kind=bare"},
         {OURS, "DESKTOP-1", "helo=DESKTOP-1 domain=desktop-1 kind=bare"},
         {OURS, "[192.0.2.1]", "helo=[192.0.2.1] domain= kind=literal"},

@@ -47,8 +47,8 @@ static void test_layout(void **state)
     arena_free(arena);
 }
 
-/* What the engine counts on: each fact belongs to exactly one probe, which has its stage and its scope; each
- * fact, option and block has its line of help. */
+/* What the engine counts on: each fact belongs to exactly one probe, which has its stage and its
+ * scope; each fact, option and block has its line of help. */
 static void test_rows(void **state)
 {
     size_t i, j, k;

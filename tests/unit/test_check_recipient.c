@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <postern/arena.h>
+#include <postern/log.h>
 
 #include "../../src/checks/checks_private.h"
 #include "probe_bench.h"
@@ -22,7 +23,7 @@ static const struct {
     const char *name, *text;
 } files[] = {
     {"users", "alice@example.org\nbob@example.org\nmoved@example.org\n"
-              "tagged@example.org\nany@[192.0.2.25]\n"},
+              "tagged@example.org\nany@mx.example.org\n"},
     {"bare", "carol\nalice@example.org\n"},
     {"moved", "moved@example.org  New@Elsewhere.example\n"
               "quiet@example.org\n"
@@ -43,6 +44,7 @@ static int write_tables(void **state)
     size_t i;
 
     (void)state;
+    log_open("test", LOG_LEVEL_ERROR, 0, 0);
     if (mkdtemp(dir) == NULL)
         return -1;
     for (i = 0; i < LENGTH(files); i++) {
@@ -132,10 +134,8 @@ static void test_status(void **state)
     static const char no_known[] = TABLES "recipients { domains ours; moved moved; }";
     static const char no_domains[] = TABLES "recipients { known users; moved moved; }";
     static const char gone_domains[] = TABLES "recipients { domains gone; known users; }";
-    static const char gone_known[] =
-        TABLES "recipients { domains ours; known gone; moved moved; }";
-    static const char gone_moved[] =
-        TABLES "recipients { domains ours; known users; moved gone; }";
+    static const char gone_known[] = TABLES "recipients { domains ours; known gone; moved moved; }";
+    static const char gone_moved[] = TABLES "recipients { domains ours; known users; moved gone; }";
     static const char gone_both[] = TABLES "recipients { domains ours; known gone; moved gone; }";
     static const char bare[] = TABLES "recipients { domains ours; local ours; known bare; }";
     static const char not_bare[] = TABLES "recipients { domains ours; known bare; }";
@@ -146,8 +146,7 @@ static void test_status(void **state)
         TABLES "recipients { domains ours; known users; moved empty; }";
     static const char unguarded[] =
         TABLES "recipients { domains ours; known empty; shrink_guard 0%; }";
-    static const char plus[] =
-        TABLES "recipients { domains ours; known users; delimiter \"+-\"; }";
+    static const char plus[] = TABLES "recipients { domains ours; known users; delimiter \"+-\"; }";
     static const struct {
         const char *config, *path, *facts;
     } rows[] = {
@@ -177,6 +176,10 @@ static void test_status(void **state)
         {ALL, "<nobody@[192.0.2.25]>", "status=unknown moved_to="},
         {ALL, "<any@[192.0.2.26]>", "status=foreign moved_to="},
         {ALL, "<any@[nonsense]>", "status=foreign moved_to="},
+        {ALL, "<postmaster@[192.0.2.25]>", "status=known moved_to="},
+        {ALL, "<postmaster@[192.0.2.26]>", "status=foreign moved_to="},
+        {ALL, "<postmaster@>", "status=foreign moved_to="},
+        {ALL, "<any>", "status=known moved_to="},
         /* RFC 5321 4.5.1 */
         {ALL, "<postmaster>", "status=known moved_to="},
         {ALL, "<Postmaster>", "status=known moved_to="},

@@ -136,6 +136,8 @@ static const struct {
      "which is known only from message on"},
     {"rule r { when true; header \"X Y: z\"; }", "with a name without blanks"},
     {"rule r { when true; reply 551 5.1.6 \"x\"; }", "551"},
+    {"rule r { when true; header \"X: a\\nb\"; }", "only the text of a reply"},
+    {"rule r { when true; quarantine \"a\\nb\"; }", "only the text of a reply"},
     {"disable nobody;", "nobody"},
     {"observe;", "expected the name of a rule"},
     {"}", "expected a statement"},
