@@ -21,7 +21,8 @@ struct audit_field {
  * or is empty (then ""); inside quotes " and \ are escaped with \, bytes outside 0x20-0x7e are \xNN; cut at 1,000 bytes with "...". */
 const char *audit_line(struct arena *arena, const struct audit_field *fields, size_t count);
 
-/* The sinks: syslog (facility mail, level info), the journal (fields), files.  A writer thread of its own and a bounded queue:
+/* The sinks: syslog (facility mail, level info), the journal (fields POSTERN_KEY beside the line as MESSAGE), files (each line
+ * "2026-11-22T04:20:00.123+01:00 IDENT[PID]: " and the record; mode 0640).  A writer thread of its own and a bounded queue:
  * audit_write() never blocks; a record that cannot be queued or written is counted. */
 struct audit;
 

@@ -91,7 +91,10 @@ typedef void engine_done(void *arg, const struct action *action);
 
 /* Decides STAGE: STAGE_RCPT speaks of the recipient given last.  Calls DONE exactly once; *action and all it points to live until the
  * next call for the session. At stages where nothing can be said it calls DONE at once.  At STAGE_MESSAGE the record of an
- * accepted message is written; the caller then calls engine_end(). */
+ * accepted message is written; the caller then calls engine_end().
+ *
+ * While a stage waits, engine_end() and engine_close() may be called (the peer is gone): DONE then hears ACTION_CONTINUE, inside that call, or,
+ * where the outcome has just fallen, a moment later from the loop's thread. Other events must wait for DONE. */
 void engine_stage(struct engine_session *session, enum stage stage, engine_done *done, void *arg);
 
 /* The transaction's short id (6 letters and digits), as it stands in replies and records; "" outside a transaction. */

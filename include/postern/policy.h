@@ -66,14 +66,15 @@ struct operand {
 enum { COND_DEPTH_MAX = 100, COND_NODES_MAX = 20000 };
 
 struct cond {
+    /* What is looked at for every decision comes first. */
     enum cond_kind kind;
-    struct place at;
-    const struct cond *const *parts; /* NOT: 1, AND and OR: 2 or more */
-    size_t part_count;
     enum test_kind test;
     slot_t slot;
+    const struct cond *const *parts; /* NOT: 1, AND and OR: 2 or more */
+    size_t part_count;
     const struct operand *operands; /* TEST_IN with texts: sorted as facts of this type are compared */
     size_t operand_count;
+    struct place at;
     const char *reference; /* the name of the condition it was put in place of; until it is resolved, kind means nothing */
     uint32_t nodes, depth; /* as a tree */
 };

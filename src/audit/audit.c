@@ -12,8 +12,8 @@
 #include <postern/log.h>
 
 /*
- * A bounded queue and the thread that writes what stands in it: a full disk or a syslog daemon that has stopped never
- * delays a reply.
+ * A bounded queue and the thread that writes what stands in it: a full disk or a syslog daemon that
+ * has stopped never delays a reply.
  */
 enum {
     QUEUE_RECORDS = 8192,

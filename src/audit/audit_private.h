@@ -18,12 +18,13 @@ struct queued {
 
 struct sinks;
 
-/* NULL and a text in *error (to be freed) when a file cannot be opened or a word is none of the sinks'. */
+/* NULL and a text in *error (to be freed) when a file cannot be opened or a word is none of the
+ * sinks'. */
 struct sinks *sinks_open(const struct audit_options *options, char **error);
 void sinks_close(struct sinks *sinks);
 
-/* Writes one record to every sink; returns to how many it could not be written.  Waits at most two seconds for a
- * syslog daemon that does not read. */
+/* Writes one record to every sink; returns to how many it could not be written.  Waits at most two
+ * seconds for a syslog daemon that does not read. */
 unsigned sinks_write(struct sinks *sinks, const struct queued *record);
 
 #endif

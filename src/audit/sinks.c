@@ -20,8 +20,8 @@
 #include <postern/str.h>
 
 /*
- * The sinks: syslog by a socket of our own (so that the daemon's messages keep their own identity and a syslog daemon that has
- * stopped cannot hold them up), the journal, files.
+ * The sinks: syslog by a socket of our own (so that the daemon's messages keep their own identity
+ * and a syslog daemon that has stopped cannot hold them up), the journal, files.
  */
 enum { SEND_WAIT_S = 2, WARN_EVERY_S = 60 };
 
@@ -53,7 +53,8 @@ static bool open_sink(struct sinks *sinks, const char *to, char **error)
 {
     struct sink *sink = &sinks->sinks[sinks->count];
 
-    *sink = (struct sink){.name = arena_strdup(sinks->arena, to), .fd = -1, .warned = -WARN_EVERY_S};
+    *sink =
+        (struct sink){.name = arena_strdup(sinks->arena, to), .fd = -1, .warned = -WARN_EVERY_S};
     sinks->count++;
     if (strcmp(to, "syslog") == 0) {
         sink->kind = SINK_SYSLOG;
@@ -129,7 +130,8 @@ static bool connect_syslog(struct sink *sink)
     return false;
 }
 
-/* RFC 3164 as local daemons write it: the time in English words whatever the locale, no host name. */
+/* RFC 3164 as local daemons write it: the time in English words whatever the locale, no host name.
+ */
 static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct queued *record,
                          const char *line)
 {
@@ -144,8 +146,8 @@ static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct qu
                         sinks->ident, (int)getpid(), line);
     if (sink->fd >= 0 && send(sink->fd, text, strlen(text), MSG_NOSIGNAL) >= 0)
         return true;
-    /* A syslog daemon that was started anew has another socket behind the name; one that does not read in time would
-     * not do so now. */
+    /* A syslog daemon that was started anew has another socket behind the name; one that does not
+     * read in time would not do so now. */
     if (sink->fd >= 0 && (errno == EAGAIN || errno == EMSGSIZE))
         return false;
     return connect_syslog(sink) && send(sink->fd, text, strlen(text), MSG_NOSIGNAL) >= 0;
@@ -206,8 +208,8 @@ static bool write_file(struct sinks *sinks, struct sink *sink, const struct queu
     strftime(zone, sizeof(zone), "%z", &tm);
     /* RFC 3339: the offset has a colon. A line that was torn by a full disk is ended first. */
     text = arena_printf(sinks->line, "%s%s.%03ld%.3s:%s %s[%d]: %s\n", sink->torn ? "\n" : "", date,
-                        record->when.tv_nsec / 1000000, zone, zone + 3, sinks->ident,
-                        (int)getpid(), line);
+                        record->when.tv_nsec / 1000000, zone, zone + 3, sinks->ident, (int)getpid(),
+                        line);
     length = strlen(text);
     do
         written = write(sink->fd, text, length);

@@ -43,7 +43,9 @@ static const struct option_row rows[] = {
      .type = OPTION_LIST,
      .offset = offsetof(struct dnsbl_block, listed),
      .required = true,
-     .help = "return codes that mean a listing: 127.0.0.2-11, 127.0.*.1-3; others mean none"},
+     .help =
+         "return codes that mean a listing: 127.0.0.2-11, 127.0.*.1-3; 127.0.0.1, 127.0.0.255 and "
+         "127.0.1.255 only where they stand by themselves, since lists refuse queries with them"},
     {.name = "weight",
      .type = OPTION_NUMBER,
      .fallback = "1",

@@ -8,8 +8,8 @@
 #include <postern/table.h>
 
 /*
- * Derived facts: `X in TABLE`, `matches`, `lookup()`, `header()`.  Found as soon as their subject is known and somebody needs them;
- * what cannot be found out is a fault, never "no".
+ * Derived facts: `X in TABLE`, `matches`, `lookup()`, `header()`.  Found as soon as their subject
+ * is known and somebody needs them; what cannot be found out is a fault, never "no".
  */
 
 /* How a value of this type is looked up.  False: the value is empty, which no table holds. */

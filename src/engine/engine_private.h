@@ -12,16 +12,17 @@
 #include <stdatomic.h>
 
 /*
- * How the engine is built.  A session has one lock; events of the SMTP session, answers of the DNS and deadlines take it.
- * Whatever they change is followed by session_leave(), which starts what is needed now, looks whether the stage that waits
- * has its outcome, and speaks after the lock was given back.
+ * How the engine is built.  A session has one lock; events of the SMTP session, answers of the DNS
+ * and deadlines take it. Whatever they change is followed by session_leave(), which starts what is
+ * needed now, looks whether the stage that waits has its outcome, and speaks after the lock was
+ * given back.
  */
 enum {
     ID_LENGTH = 6,
-    HEADER_VALUE_MAX = 8192,    /* octets of a header field that a condition can see */
-    HEADERS_MAX = 10000,        /* fields looked at in one message */
-    RECIPIENTS_MAX = 5000,      /* taken in one transaction; each costs some 10 kB while it lasts */
-    SPLITS_MAX = 5,             /* recipients of one session refused with 452 4.5.3 */
+    HEADER_VALUE_MAX = 8192, /* octets of a header field that a condition can see */
+    HEADERS_MAX = 10000,     /* fields looked at in one message */
+    RECIPIENTS_MAX = 5000,   /* taken in one transaction; each costs some 10 kB while it lasts */
+    SPLITS_MAX = 5,          /* recipients of one session refused with 452 4.5.3 */
     SPLIT_ENTRIES = 10000,
     SPLIT_DAY_MS = 24 * 60 * 60 * 1000,
 };
@@ -30,29 +31,35 @@ enum {
 struct split_memory;
 struct split_memory *split_new(size_t room);
 void split_free(struct split_memory *memory);
-/* Remembers the pair for LASTS milliseconds from NOW (clock_ms()); the oldest entry makes room. Any thread. */
-void split_note(struct split_memory *memory, const struct addr *client, const char *sender, int64_t now, int64_t lasts);
-bool split_known(struct split_memory *memory, const struct addr *client, const char *sender, int64_t now);
+/* Remembers the pair for LASTS milliseconds from NOW (clock_ms()); the oldest entry makes room. Any
+ * thread. */
+void split_note(struct split_memory *memory, const struct addr *client, const char *sender,
+                int64_t now, int64_t lasts);
+bool split_known(struct split_memory *memory, const struct addr *client, const char *sender,
+                 int64_t now);
 /* Forgets what is over. */
 void split_expire(struct split_memory *memory, int64_t now);
 size_t split_count(struct split_memory *memory);
 
 /* ---- wiring.c: a configuration snapshot as the engine uses it ---- */
 
-/* What dies together: facts, texts and lookups of a connection, of its HELO, of a transaction (and its message), of
- * one recipient. */
+/* What dies together: facts, texts and lookups of a connection, of its HELO, of a transaction (and
+ * its message), of one recipient. */
 enum span_kind { SPAN_CONNECTION, SPAN_HELO, SPAN_TRANSACTION, SPAN_RECIPIENT };
-enum { SESSION_SPANS = 3, NOBODY = UINT32_MAX };
+enum { SESSION_SPANS = 3 };
+
+/* No probe, no derived fact, no entry. */
+#define NOBODY UINT32_MAX
 
 struct wired_probe {
     const struct check *check;
     const struct probe *probe;
     void *state;
-    slot_t check_slot;   /* of the check's fact 0 */
-    slot_t first;        /* its own slots */
+    slot_t check_slot; /* of the check's fact 0 */
+    slot_t first;      /* its own slots */
     enum span_kind span;
-    uint32_t place;      /* among the probes of the session, or of a recipient */
-    bool used;           /* false: its facts are absent, it never runs */
+    uint32_t place; /* among the probes of the session, or of a recipient */
+    bool used;      /* false: its facts are absent, it never runs */
 };
 
 struct wiring {
@@ -64,13 +71,13 @@ struct wiring {
     struct wired_probe *probes;
     size_t probe_count;
     size_t session_probes, recipient_probes;
-    uint32_t *probe_of;     /* per slot: the probe that sets it, or NOBODY */
-    uint32_t *derived_of;   /* per slot: the derived fact, or NOBODY */
-    uint8_t *span_of;       /* per slot: enum span_kind */
-    const char **key_of;    /* per slot: its key in records */
-    struct table **tables;  /* per derived fact */
-    const char *delimiter;  /* of address extensions */
-    slot_t shown[5];        /* slots that the head of a record shows: client name helo sender rcpt */
+    uint32_t *probe_of;    /* per slot: the probe that sets it, or NOBODY */
+    uint32_t *derived_of;  /* per slot: the derived fact, or NOBODY */
+    uint8_t *span_of;      /* per slot: enum span_kind */
+    const char **key_of;   /* per slot: its key in records */
+    struct table **tables; /* per derived fact */
+    const char *delimiter; /* of address extensions */
+    slot_t shown[5];       /* slots that the head of a record shows: client name helo sender rcpt */
 };
 
 struct wiring *wiring_new(struct config *config);
@@ -111,7 +118,7 @@ struct wait {
 
 struct transaction {
     bool open;
-    bool over; /* refused as a whole, or would have been: nothing more is decided */
+    bool over;  /* refused as a whole, or would have been: nothing more is decided */
     bool split; /* its recipients are to be split (an earlier attempt ended with 451 4.5.3) */
     char id[ID_LENGTH + 1];
     const char *qid;
@@ -131,16 +138,17 @@ struct engine_session {
     const char *mta_hostname;
     bool observe;
     bool connected, greeted;
-    bool changed;   /* something was learnt that may start lookups */
-    bool unsettled; /* something was learnt that may settle the stage that waits */
+    bool changed;         /* something was learnt that may start lookups */
+    bool unsettled;       /* something was learnt that may settle the stage that waits */
     enum stage stage;     /* reached */
     struct inputs inputs; /* without a recipient */
     struct span spans[SESSION_SPANS];
-    struct value *values[SCOPE_COUNT]; /* all but SCOPE_RECIPIENT; NULL where the scope is not open */
-    struct run **runs;    /* by place */
+    struct value
+        *values[SCOPE_COUNT]; /* all but SCOPE_RECIPIENT; NULL where the scope is not open */
+    struct run **runs;        /* by place */
     struct transaction tx;
-    unsigned splits;      /* recipients refused for the sake of a split */
-    uint8_t *modes, *needed, *texts; /* scratch: per rule, per slot, per slot */
+    unsigned splits;                      /* recipients refused for the sake of a split */
+    uint8_t *modes, *needed, *texts;      /* scratch: per rule, per slot, per slot */
     struct question *ready, **ready_tail; /* questions whose answer was known at once */
     struct arena *scratch;
     struct arena *speech; /* action and records of the last stage */
@@ -160,20 +168,25 @@ void session_quit(struct engine_session *session);
 /* Counts the recipient given last among those taken, unless it was refused. */
 void session_take_last(struct engine_session *session);
 /* Takes over the reference to WIRING. */
-struct engine_session *session_new(struct engine *engine, struct wiring *wiring, const char *listener);
+struct engine_session *session_new(struct engine *engine, struct wiring *wiring,
+                                   const char *listener);
 struct engine_session *session_ref(struct engine_session *session);
 void session_unref(struct engine_session *session);
 
 /* ---- spans.c: what lives how long ---- */
 struct view session_view(const struct engine_session *session, const struct recipient *recipient);
 /* The value of SLOT; NULL where its scope is not open. */
-struct value *session_cell(const struct engine_session *session, const struct recipient *recipient, slot_t slot);
-struct span *session_span(struct engine_session *session, struct recipient *recipient, enum span_kind kind);
+struct value *session_cell(const struct engine_session *session, const struct recipient *recipient,
+                           slot_t slot);
+struct span *session_span(struct engine_session *session, struct recipient *recipient,
+                          enum span_kind kind);
 /* Facts that no probe of the configuration finds are absent from the beginning. */
-void session_fill_absent(struct engine_session *session, struct recipient *recipient, enum span_kind kind);
+void session_fill_absent(struct engine_session *session, struct recipient *recipient,
+                         enum span_kind kind);
 /* Ends the lookups of a span of the session, forgets its facts and texts. */
 void session_clear_span(struct engine_session *session, enum span_kind kind);
-/* Facts of the connection that could not be found out are looked up anew for the next transaction. */
+/* Facts of the connection that could not be found out are looked up anew for the next transaction.
+ */
 void session_forget_faults(struct engine_session *session);
 struct recipient *recipient_new(struct engine_session *session, const char *path);
 void recipient_free(struct recipient *recipient);
@@ -186,14 +199,15 @@ struct run {
     struct recipient *recipient; /* NULL unless it is a recipient's */
     struct inputs inputs;
     struct question *questions;
-    struct run *next; /* in its span */
+    struct run *next;      /* in its span */
     int64_t started, took; /* us */
     bool finished;
     bool late;      /* ended because time was up */
     bool forgotten; /* another run looks for its facts again */
 };
 
-void run_start(struct engine_session *session, struct recipient *recipient, const struct wired_probe *wired);
+void run_start(struct engine_session *session, struct recipient *recipient,
+               const struct wired_probe *wired);
 /* Time is up for it. */
 void run_expire(struct run *run);
 /* Answers known at once go to their probes; returns whether there were any. */
@@ -206,10 +220,12 @@ struct run *run_of(const struct engine_session *session, const struct recipient 
 
 /* needs.c: Starts what is needed now; returns when nothing more can be done at once. */
 void session_advance(struct engine_session *session);
-/* Does what it takes to know SLOT for RECIPIENT (or NULL); returns whether anything was started or found. */
+/* Does what it takes to know SLOT for RECIPIENT (or NULL); returns whether anything was started or
+ * found. */
 bool session_fetch(struct engine_session *session, struct recipient *recipient, slot_t slot);
 /* Whether SLOT may still become known at this stage. */
-bool session_pending(const struct engine_session *session, const struct recipient *recipient, slot_t slot);
+bool session_pending(const struct engine_session *session, const struct recipient *recipient,
+                     slot_t slot);
 /* Ends the lookups behind SLOT; returns whether anything changed. */
 bool session_expire(struct engine_session *session, struct recipient *recipient, slot_t slot);
 /* Whether no lookup is under way that a stage could wait for; ending all of those. */
@@ -227,22 +243,28 @@ void derived_header(struct engine_session *session, const char *name, const char
 
 /* Tries to find the outcome of the stage that waits; true: session->action is set. */
 bool stage_settle(struct engine_session *session);
-/* Whether this client's messages may be split by recipients: neither local submissions nor authenticated clients. */
+/* Whether this client's messages may be split by recipients: neither local submissions nor
+ * authenticated clients. */
 bool stage_may_split(const struct engine_session *session);
 enum speak stage_speak(const struct engine_session *session, enum stage stage);
 unsigned stage_budget(const struct engine_session *session, enum stage stage);
 /* Ends the lookups that the stage waits for. */
 void stage_expire(struct engine_session *session);
 
-/* A verdict that stays uncertain: true, with a 451, when nothing is left to wait for; false: wait, or look again. */
+/* A verdict that stays uncertain: true, with a 451, when nothing is left to wait for; false: wait,
+ * or look again. */
 bool stage_give_up(struct engine_session *session, struct verdict *verdict);
-struct template_values stage_texts(struct engine_session *session, const struct view *view, const char *rule);
-/* Whether all that the text of a rule shows is known; starts what is not, or ends it when time is up. */
-bool stage_texts_known(struct engine_session *session, struct recipient *recipient, const struct rule *rule);
+struct template_values stage_texts(struct engine_session *session, const struct view *view,
+                                   const char *rule);
+/* Whether all that the text of a rule shows is known; starts what is not, or ends it when time is
+ * up. */
+bool stage_texts_known(struct engine_session *session, struct recipient *recipient,
+                       const struct rule *rule);
 const struct reply *stage_reply(struct engine_session *session, const struct recipient *recipient,
                                 const struct verdict *verdict);
 struct record_what;
-void stage_name_rule(const struct policy *policy, const struct verdict *verdict, struct record_what *what);
+void stage_name_rule(const struct policy *policy, const struct verdict *verdict,
+                     struct record_what *what);
 
 /* ---- outcome.c: the end of the message ---- */
 bool stage_settle_message(struct engine_session *session);
@@ -260,17 +282,17 @@ struct record {
 };
 
 struct record_what {
-    const char *verdict;      /* "reject"; before it stands "would-" when nothing is enforced */
+    const char *verdict; /* "reject"; before it stands "would-" when nothing is enforced */
     enum stage stage;
-    const char *rule;         /* its name, or postern:... */
-    const struct rule *at;    /* whose file and line are shown; may be NULL */
-    const char *fault;        /* name of the rule in fault; NULL */
-    const char *reply;        /* one line; "" */
+    const char *rule;                   /* its name, or postern:... */
+    const struct rule *at;              /* whose file and line are shown; may be NULL */
+    const char *fault;                  /* name of the rule in fault; NULL */
+    const char *reply;                  /* one line; "" */
     const struct recipient *recipients; /* a list by next, or NULL */
-    bool one;                 /* only the first of them */
-    const char *rcpt;         /* instead of recipients; NULL */
-    const uint8_t *observed, *marked; /* per rule; NULL */
-    const char *mixed;        /* NULL */
+    bool one;                           /* only the first of them */
+    const char *rcpt;                   /* instead of recipients; NULL */
+    const uint8_t *observed, *marked;   /* per rule; NULL */
+    const char *mixed;                  /* NULL */
 };
 void record_add(struct engine_session *session, const struct record_what *what);
 void records_send(struct engine *engine, const struct record *records);

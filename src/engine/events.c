@@ -287,7 +287,8 @@ void engine_tls(struct engine_session *session, const char *version)
     session_quit(session);
 }
 
-/* No abort comes after a reply at MAIL or the end of a message: a new MAIL ends the old transaction. */
+/* No abort comes after a reply at MAIL or the end of a message: a new MAIL ends the old
+ * transaction. */
 void engine_mail(struct engine_session *session, const char *path, const char *auth_user,
                  const char *auth_type)
 {
@@ -361,7 +362,8 @@ void engine_stage(struct engine_session *session, enum stage stage, engine_done 
     session_leave(session);
 }
 
-/* A front whose peer has gone may end a transaction while a stage waits: DONE is still called, and hears "continue". */
+/* A front whose peer has gone may end a transaction while a stage waits: DONE is still called, and
+ * hears "continue". */
 void engine_end(struct engine_session *session)
 {
     session_enter(session);
@@ -378,8 +380,8 @@ void engine_mta_refused(struct engine_session *session, const char *path, const 
     enter_event(session);
     arena_reset(session->speech);
     what.rcpt = mailbox_parse(session->speech, path != NULL ? path : "").sent;
-    what.reply = arena_printf(session->speech, "%s %s", code != NULL ? code : "",
-                              text != NULL ? text : "");
+    what.reply =
+        arena_printf(session->speech, "%s %s", code != NULL ? code : "", text != NULL ? text : "");
     record_add(session, &what);
     session_leave(session);
 }

@@ -4,7 +4,8 @@
 #include <string.h>
 
 /*
- * What is looked up: the facts that undecided parts of rules need, and those that the texts of such rules show.
+ * What is looked up: the facts that undecided parts of rules need, and those that the texts of such
+ * rules show.
  */
 
 /* The fact that has to be found out before a derived one can be computed. */
@@ -110,7 +111,8 @@ bool session_expire(struct engine_session *session, struct recipient *recipient,
 
 /* ---- needs ---- */
 
-/* Rules that are not decided may come to speak: what their texts show is looked up beside what they test. */
+/* Rules that are not decided may come to speak: what their texts show is looked up beside what they
+ * test. */
 static void add_texts(struct engine_session *session)
 {
     const struct wiring *wiring = session->wiring;
@@ -145,8 +147,7 @@ static bool fetch_needed(struct engine_session *session, struct recipient *recip
         memset(session->needed, 1, wiring->layout->count);
     } else {
         memset(session->needed, 0, wiring->layout->count);
-        decide_needs(wiring->policy, &view, session->modes, session->stage, false,
-                     session->needed);
+        decide_needs(wiring->policy, &view, session->modes, session->stage, false, session->needed);
         add_texts(session);
     }
     for (slot_t slot = 0; slot < wiring->layout->count; slot++)

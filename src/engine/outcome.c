@@ -9,11 +9,12 @@
  * The end of the message: one answer for all recipients together.
  */
 struct outcome {
-    struct verdict *verdicts; /* per recipient, in order */
+    struct verdict *verdicts;      /* per recipient, in order */
     struct recipient **recipients; /* NULL where the MTA never named any */
     size_t count;
     uint8_t *fired, *marked; /* per rule */
-    struct recipient **marked_by; /* per rule: the first recipient for whom the header rule is true */
+    struct recipient *
+        *marked_by; /* per rule: the first recipient for whom the header rule is true */
 };
 
 static bool decide_all(struct engine_session *session, struct outcome *outcome)
@@ -22,15 +23,14 @@ static bool decide_all(struct engine_session *session, struct outcome *outcome)
     struct recipient *recipient = session->tx.taken;
 
     outcome->count = session->tx.taken_count > 0 ? session->tx.taken_count : 1;
-    outcome->verdicts =
-        arena_alloc(session->speech, outcome->count * sizeof(outcome->verdicts[0]));
+    outcome->verdicts = arena_alloc(session->speech, outcome->count * sizeof(outcome->verdicts[0]));
     outcome->recipients =
         arena_alloc(session->speech, outcome->count * sizeof(outcome->recipients[0]));
     for (size_t i = 0; i < outcome->count; i++) {
         const struct view view = session_view(session, recipient);
         struct verdict *verdict = &outcome->verdicts[i];
-        *verdict =
-            decide(policy, &view, session->modes, STAGE_MESSAGE, stage_speak(session, STAGE_MESSAGE));
+        *verdict = decide(policy, &view, session->modes, STAGE_MESSAGE,
+                          stage_speak(session, STAGE_MESSAGE));
         if (!verdict->certain && !stage_give_up(session, verdict))
             return false;
         outcome->recipients[i] = recipient;

@@ -6,8 +6,8 @@
 #include <postern/str.h>
 
 /*
- * The record of a verdict: always the same keys in the same order, then what applies, then every fact that was known, then the
- * time that lookups took.
+ * The record of a verdict: always the same keys in the same order, then what applies, then every
+ * fact that was known, then the time that lookups took.
  */
 enum { HEAD_FIELDS = 14, OPTIONAL_FIELDS = 6, LIST_MAX = 1000 };
 
@@ -136,8 +136,8 @@ static void put_times(struct writer *writer)
 
 /* ---- facts ---- */
 
-/* The value as it is shown, or NULL when it is not known for any recipient.  Recipients that differ are listed in
- * the order of `rcpt`. */
+/* The value as it is shown, or NULL when it is not known for any recipient.  Recipients that differ
+ * are listed in the order of `rcpt`. */
 static const char *show(struct writer *writer, slot_t number, bool *fault)
 {
     const struct engine_session *session = writer->session;
@@ -175,7 +175,8 @@ static const char *show(struct writer *writer, slot_t number, bool *fault)
     return known ? first : NULL;
 }
 
-/* Whether the head of the record shows the fact already; an empty value is told from one that was never asked for. */
+/* Whether the head of the record shows the fact already; an empty value is told from one that was
+ * never asked for. */
 static bool in_head(const struct wiring *wiring, slot_t slot, const char *text, bool fault)
 {
     for (size_t i = 0; i < sizeof(wiring->shown) / sizeof(wiring->shown[0]); i++)

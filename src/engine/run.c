@@ -7,12 +7,13 @@
 #include <postern/dns.h>
 
 /*
- * Probes under way and their questions.  A question in flight holds a reference to its session, so that a late answer finds it
- * alive; whether anybody still waits for the answer is in question->run.
+ * Probes under way and their questions.  A question in flight holds a reference to its session, so
+ * that a late answer finds it alive; whether anybody still waits for the answer is in
+ * question->run.
  */
 struct question {
     struct engine_session *session;
-    struct run *run; /* NULL: nobody waits any more */
+    struct run *run;               /* NULL: nobody waits any more */
     struct question *next, **link; /* among the questions of the run */
     probe_got *got;
     uintptr_t tag;
@@ -34,8 +35,10 @@ static void drop_questions(struct run *run)
     while (run->questions != NULL) {
         struct question *question = run->questions;
         unlink_question(question);
-        /* One whose answer was known at once is freed by run_ready(), one whose callback is about to come, by that. */
-        if (question->answer == NULL && dns_cancel(run->session->engine->options.dns, question->query)) {
+        /* One whose answer was known at once is freed by run_ready(), one whose callback is about
+         * to come, by that. */
+        if (question->answer == NULL &&
+            dns_cancel(run->session->engine->options.dns, question->query)) {
             session_unref(question->session);
             free(question);
         }
@@ -81,8 +84,8 @@ void probe_ask(struct probe_run *pub, const char *name, enum dns_type type, prob
     if (question->next != NULL)
         question->next->link = &question->next;
     run->questions = question;
-    question->answer = dns_ask(session->engine->options.dns, name, type, 0, answered, question,
-                               &question->query);
+    question->answer =
+        dns_ask(session->engine->options.dns, name, type, 0, answered, question, &question->query);
     if (question->answer == NULL)
         return;
     *session->ready_tail = question;

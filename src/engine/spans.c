@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 /*
- * What lives how long: the values, texts and lookups of the connection, its HELO, the transaction and each recipient.
+ * What lives how long: the values, texts and lookups of the connection, its HELO, the transaction
+ * and each recipient.
  */
 
 struct view session_view(const struct engine_session *session, const struct recipient *recipient)
@@ -88,14 +89,13 @@ void session_forget_faults(struct engine_session *session)
         session->runs[wired->place]->forgotten = true;
         session->runs[wired->place] = NULL;
     }
-    /* A derived fact is in fault when its subject is, or when its table cannot be read; one that rests on a value of a fact
-     * in part known goes with it. */
+    /* A derived fact is in fault when its subject is, or when its table cannot be read; one that
+     * rests on a value of a fact in part known goes with it. */
     for (size_t i = 0; i < wiring->policy->derived_count; i++) {
         const struct derived *derived = &wiring->policy->derived[i];
         struct value *cell = session_cell(session, NULL, derived->slot);
-        const struct value *subject = derived->subject != SLOT_NONE
-                                          ? session_cell(session, NULL, derived->subject)
-                                          : NULL;
+        const struct value *subject =
+            derived->subject != SLOT_NONE ? session_cell(session, NULL, derived->subject) : NULL;
         if (wiring->span_of[derived->slot] <= SPAN_HELO && cell != NULL &&
             (cell->state == VALUE_FAULT || subject->state == VALUE_OPEN))
             *cell = (struct value){0};

@@ -9,9 +9,10 @@
 #include <postern/str.h>
 
 /*
- * Pairs of client network and sender whose last message had recipients of different policies.  A ring in order of age with a
- * chained index over it: bounded, and the oldest goes first.  Keys are kept as 64-bit hashes under the secret of
- * the process: two pairs that meet would at worst be asked to send to their recipients one by one.
+ * Pairs of client network and sender whose last message had recipients of different policies.  A
+ * ring in order of age with a chained index over it: bounded, and the oldest goes first.  Keys are
+ * kept as 64-bit hashes under the secret of the process: two pairs that meet would at worst be
+ * asked to send to their recipients one by one.
  */
 struct entry {
     uint64_t key;

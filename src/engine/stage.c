@@ -6,7 +6,8 @@
 #include <postern/log.h>
 
 /*
- * Deciding a stage: the outcome that all facts of the stages so far give, as soon as what is still pending cannot change it.
+ * Deciding a stage: the outcome that all facts of the stages so far give, as soon as what is still
+ * pending cannot change it.
  */
 
 bool stage_may_split(const struct engine_session *session)
@@ -14,8 +15,8 @@ bool stage_may_split(const struct engine_session *session)
     return !session->inputs.local && session->inputs.auth_user[0] == '\0';
 }
 
-/* A local submission is never refused at RCPT, where Postfix would keep it in its queue for ever, and at MAIL nothing is known
- * that is not known at the end of the message. */
+/* A local submission is never refused at RCPT, where Postfix would keep it in its queue for ever,
+ * and at MAIL nothing is known that is not known at the end of the message. */
 enum speak stage_speak(const struct engine_session *session, enum stage stage)
 {
     const struct policy *policy = session->wiring->policy;
@@ -50,8 +51,8 @@ static struct verdict decide_now(const struct engine_session *session,
                   stage_speak(session, stage));
 }
 
-/* Ends lookups in the order of the rules that wait for them, only as many as it takes: what matters not before a later stage
- * may go on. */
+/* Ends lookups in the order of the rules that wait for them, only as many as it takes: what matters
+ * not before a later stage may go on. */
 static bool expire_for(struct engine_session *session, struct recipient *recipient)
 {
     const struct wiring *wiring = session->wiring;
@@ -61,8 +62,7 @@ static bool expire_for(struct engine_session *session, struct recipient *recipie
     if (decide_now(session, recipient).certain)
         return false;
     memset(session->needed, 0, wiring->layout->count);
-    decide_needs(wiring->policy, &view, session->modes, session->wait.stage, true,
-                 session->needed);
+    decide_needs(wiring->policy, &view, session->modes, session->wait.stage, true, session->needed);
     for (size_t i = 0; i < wiring->policy->rule_count; i++) {
         const struct rule *rule = &wiring->policy->rules[i];
         if (session->modes[i] != RULE_ENFORCES)

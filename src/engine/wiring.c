@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * A configuration snapshot as the engine uses it: which probe sets which slot, how long each slot lives, where the tables of
- * derived facts are.  Made once per snapshot, shared by its sessions.
+ * A configuration snapshot as the engine uses it: which probe sets which slot, how long each slot
+ * lives, where the tables of derived facts are.  Made once per snapshot, shared by its sessions.
  */
 enum { KEY_MAX = 64 };
 
@@ -167,8 +167,7 @@ struct wiring *wiring_ref(struct wiring *wiring)
 
 void wiring_unref(struct wiring *wiring)
 {
-    if (wiring == NULL ||
-        atomic_fetch_sub_explicit(&wiring->refs, 1, memory_order_acq_rel) != 1)
+    if (wiring == NULL || atomic_fetch_sub_explicit(&wiring->refs, 1, memory_order_acq_rel) != 1)
         return;
     config_unref(wiring->config);
     arena_free(wiring->arena);

@@ -94,9 +94,17 @@ bool take_text(struct policy_builder *builder, struct lexer *lexer, bool strings
 /* What may be the name of a rule or condition: letters, digits and . _ - */
 bool good_name(const char *name);
 
-/* ---- cond.c ---- */
+/* ---- cond.c: and, or, not, and conditions with a name ---- */
+struct cond *cond_new(struct policy_builder *builder, enum cond_kind kind, const struct place *at);
+struct cond *cond_new_not(struct policy_builder *builder, struct cond *part);
 bool parse_condition(struct policy_builder *builder, struct lexer *lexer,
                      struct reading_cond *cond);
+
+/* ---- cond_test.c ---- */
+
+/* One test, typed.  NULL after an error that leaves the parser inside the statement; an error of
+ * meaning gives a stand-in and builder->failed, so that the errors behind it are found, too. */
+struct cond *parse_test(struct policy_builder *builder, struct lexer *lexer);
 
 /* ---- operand.c ---- */
 

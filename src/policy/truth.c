@@ -139,9 +139,10 @@ static bool names_own_fault(const struct cond *test, const struct slot *slot)
 static unsigned test_truth(const struct sight *sight, const struct cond *test)
 {
     const struct slot *slot = &sight->layout->slots[test->slot];
-    const struct value *value = view_value(sight->layout, sight->view, test->slot);
+    const struct value *values = sight->view->scope[slot->scope];
+    const struct value *value = values != NULL ? &values[slot->index] : NULL;
 
-    switch ((enum value_state)value->state) {
+    switch (value != NULL ? (enum value_state)value->state : VALUE_OPEN) {
     case VALUE_OPEN:
         if ((enum stage)slot->stage > sight->now)
             return TRUTH_OPEN;
@@ -172,6 +173,8 @@ static unsigned truth_and(unsigned a, unsigned b)
     const unsigned not_false = TRUTH_TRUE | TRUTH_FAULT | TRUTH_OPEN;
     unsigned result = ((a | b) & TRUTH_FALSE) | (a & b & TRUTH_TRUE);
 
+    if (b == TRUTH_TRUE)
+        return a;
     if ((a & TRUTH_OPEN && b & not_false) || (b & TRUTH_OPEN && a & not_false))
         result |= TRUTH_OPEN;
     if ((a & TRUTH_FAULT && b & solid) || (b & TRUTH_FAULT && a & solid))
@@ -181,6 +184,8 @@ static unsigned truth_and(unsigned a, unsigned b)
 
 static unsigned truth_or(unsigned a, unsigned b)
 {
+    if (b == TRUTH_FALSE)
+        return a;
     return truth_not(truth_and(truth_not(a), truth_not(b)));
 }
 
@@ -200,12 +205,12 @@ static unsigned truth(const struct sight *sight, const struct cond *cond)
     case COND_AND:
         set = TRUTH_TRUE;
         for (i = 0; i < cond->part_count && set != TRUTH_FALSE; i++)
-            set = truth_and(set, truth(sight, cond->parts[i]));
+            set = truth_and(truth(sight, cond->parts[i]), set);
         return set;
     case COND_OR:
         set = TRUTH_FALSE;
         for (i = 0; i < cond->part_count && set != TRUTH_TRUE; i++)
-            set = truth_or(set, truth(sight, cond->parts[i]));
+            set = truth_or(truth(sight, cond->parts[i]), set);
         return set;
     case COND_TEST:
         return test_truth(sight, cond);

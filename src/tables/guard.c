@@ -329,8 +329,9 @@ static void copy_count(const char *domain, void *value, void *arg)
 
 bool guard_inherit(struct guard *guard, const struct guard *old)
 {
-    if (guard->last != NULL || old->last == NULL)
+    if (old->last == NULL || (guard->last != NULL && guard->path != NULL))
         return false;
+    counts_free(guard->last);
     guard->last = counts_empty();
     map_each(old->last->domains, copy_count, guard->last);
     return true;

@@ -34,7 +34,7 @@ void guard_take(struct guard *guard, struct counts *counts);
  * then hold. */
 bool guard_reread(struct guard *guard);
 
-/* Takes the counts of OLD over when GUARD knows none.  Whether it did. */
+/* Takes the counts of OLD over when GUARD has no state file to know them from.  Whether it did. */
 bool guard_inherit(struct guard *guard, const struct guard *old);
 
 #endif

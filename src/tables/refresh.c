@@ -71,11 +71,12 @@ static void read_file(struct table *table, struct reading *reading)
         report_file(&reading->report, "%s", strerror(errno));
     } else {
         reading->stamp = stamp_of(&before);
-        if (!S_ISREG(before.st_mode))
-            report_file(&reading->report, "not a regular file");
-        else
+        bool regular = S_ISREG(before.st_mode);
+        if (regular)
             reading->data = table->backend->load(fd, &reading->report);
-        if (fstat(fd, &after) == 0) {
+        else
+            report_file(&reading->report, "not a regular file");
+        if (regular && fstat(fd, &after) == 0) {
             struct stamp stamp = stamp_of(&after);
             reading->unsettled =
                 is_recent(&stamp.modified) || !stamp_equal(&reading->stamp, &stamp);

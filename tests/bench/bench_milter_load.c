@@ -202,16 +202,16 @@ static void go_on(struct load *load, struct peer *peer, bool rested)
             peer->up = true;
             return;
         }
-        if (load->options.think > 0 && !rested && peer->step >= STEP_HELO) {
+        bool sent = (peer->negotiated & steps[peer->step].not_sent) == 0;
+        bool none = (peer->step == STEP_HEADER && load->options.headers == 0) ||
+                    (peer->step == STEP_BODY && load->options.body == 0);
+        if (load->options.think > 0 && !rested && sent && !none && peer->step >= STEP_HELO) {
             peer->due = now_ns() + (int64_t)(load->options.think * 1e6);
             return;
         }
         rested = false;
         if (peer->step == STEP_MAIL)
             begin_message(load, peer);
-        bool sent = (peer->negotiated & steps[peer->step].not_sent) == 0;
-        bool none = (peer->step == STEP_HEADER && load->options.headers == 0) ||
-                    (peer->step == STEP_BODY && load->options.body == 0);
         if (sent && !none)
             put_command(load, peer);
         if (sent && !none && (peer->negotiated & steps[peer->step].no_reply) == 0) {
@@ -347,6 +347,8 @@ static void note_idle(struct load *load)
         return;
     usleep(500000); /* what was said last may still be under way */
     load->rss_idle = rss_of(load->options.pid);
+    if (load->options.warmup == 0)
+        measure_from_here(load);
 }
 
 static bool enough(const struct load *load, int64_t begun)

@@ -6,16 +6,18 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "fake_dns.h"
+
 #include <postern/arena.h>
 #include <postern/str.h>
 
-/* Another support file stands in for the engine with functions of these names; the engine's are meant here. */
+/* Another support file stands in for the engine with functions of these names; the engine's are
+ * meant here. */
 #pragma weak probe_ask
 #pragma weak probe_set
 #pragma weak probe_set_text
@@ -23,153 +25,6 @@
 #pragma weak probe_finish
 
 enum { RECORDS_MAX = 64, SPEECH_MAX = 2048, WAIT_S = 20 };
-
-/* ---- DNS from rows ---- */
-
-struct query {
-    struct fake *fake;
-    struct query *next;
-    char name[256];
-    enum dns_type type;
-    dns_done *done;
-    void *arg;
-    const char *answer;
-    bool held, posted, cancelled;
-};
-
-struct fake {
-    struct dns dns; /* first */
-    struct loop *loop;
-    const struct rig_answer *rows;
-    pthread_mutex_t lock;
-    struct query *queries; /* not answered, not cancelled */
-    struct query *asked;   /* copies of all, for counting */
-};
-
-static const struct dns_answer *make_answer(const char *name, enum dns_type type, const char *text)
-{
-    struct dns_record record = {.name = "", .text = ""};
-    struct dns_answer draft = {
-        .status = DNS_FOUND, .type = type, .name = name, .problem = "", .records = &record};
-
-    if (strcmp(text, "none") == 0) {
-        draft.status = DNS_NO_NAME;
-    } else if (strcmp(text, "fault") == 0) {
-        draft.status = DNS_FAULT;
-        draft.problem = "SERVFAIL";
-    } else {
-        draft.count = 1;
-        if (!addr_parse(text, &record.addr)) {
-            record.text = text;
-            record.length = strlen(text);
-        }
-    }
-    return dns_answer_new(&draft);
-}
-
-static void unlink_query(struct fake *fake, struct query *query)
-{
-    struct query **link = &fake->queries;
-
-    while (*link != query)
-        link = &(*link)->next;
-    *link = query->next;
-}
-
-static void deliver(void *arg)
-{
-    struct query *query = arg;
-    struct fake *fake = query->fake;
-    const struct dns_answer *answer;
-    bool cancelled;
-
-    pthread_mutex_lock(&fake->lock);
-    cancelled = query->cancelled;
-    if (!cancelled)
-        unlink_query(fake, query);
-    pthread_mutex_unlock(&fake->lock);
-    if (!cancelled) {
-        answer = make_answer(query->name, query->type, query->answer);
-        query->done(query->arg, answer);
-        dns_answer_unref(answer);
-    }
-    free(query);
-}
-
-static struct query *query_new(struct fake *fake, const char *name, enum dns_type type)
-{
-    struct query *query = xcalloc(1, sizeof(*query));
-
-    query->fake = fake;
-    query->type = type;
-    snprintf(query->name, sizeof(query->name), "%s", name);
-    return query;
-}
-
-static const struct dns_answer *fake_ask(struct dns *dns, const char *name, enum dns_type type,
-                                         unsigned timeout_ms, dns_done *done, void *arg,
-                                         struct dns_query **handle)
-{
-    struct fake *fake = (struct fake *)(void *)dns;
-    struct query *query = query_new(fake, name, type);
-    const char *text = "none";
-
-    (void)timeout_ms;
-    for (const struct rig_answer *row = fake->rows; row != NULL && row->name != NULL; row++)
-        if (row->type == type && strcasecmp(row->name, name) == 0)
-            text = row->answer;
-    pthread_mutex_lock(&fake->lock);
-    query->next = fake->asked;
-    fake->asked = query;
-    if (text[0] != '!') {
-        query = query_new(fake, name, type);
-        query->done = done;
-        query->arg = arg;
-        query->held = strncmp(text, "hold ", 5) == 0;
-        query->answer = text + (query->held ? 5 : 0);
-        query->posted = !query->held && strcmp(text, "silent") != 0;
-        query->next = fake->queries;
-        fake->queries = query;
-        *handle = (struct dns_query *)(void *)query;
-        if (query->posted)
-            loop_post(fake->loop, deliver, query);
-    }
-    pthread_mutex_unlock(&fake->lock);
-    return text[0] == '!' ? make_answer(name, type, text + 1) : NULL;
-}
-
-static bool fake_cancel(struct dns *dns, struct dns_query *handle)
-{
-    struct fake *fake = (struct fake *)(void *)dns;
-    struct query *query;
-    bool found, posted = false;
-
-    pthread_mutex_lock(&fake->lock);
-    for (query = fake->queries; query != NULL; query = query->next)
-        if ((struct dns_query *)(void *)query == handle)
-            break;
-    found = query != NULL;
-    if (found) {
-        unlink_query(fake, query);
-        query->cancelled = true;
-        posted = query->posted;
-    }
-    pthread_mutex_unlock(&fake->lock);
-    if (found && !posted)
-        free(query);
-    return found;
-}
-
-static const struct dns_ops fake_ops = {.ask = fake_ask, .cancel = fake_cancel};
-
-static void free_queries(struct query *query)
-{
-    while (query != NULL) {
-        struct query *next = query->next;
-        free(query);
-        query = next;
-    }
-}
 
 /* ---- the check ---- */
 
@@ -268,7 +123,10 @@ static const struct check t_check = {
 /* ---- the rig ---- */
 
 struct rig {
-    struct fake fake;
+    struct fake_dns *dns;
+    struct fake_dns_row *rows;
+    size_t row_count;
+    bool *held; /* per row: rig_release() answers it */
     struct rig_options options;
     struct arena *arena;
     struct config_schema schema;
@@ -284,6 +142,44 @@ struct rig {
     char *records[RECORDS_MAX];
     struct arena *shown; /* under the lock */
 };
+
+void rig_answer(struct rig *rig, size_t i, const char *answer)
+{
+    struct fake_dns_row *row = &rig->rows[i];
+
+    row->when = FAKE_DNS_LATER;
+    row->fault = NULL;
+    row->data[0] = NULL;
+    rig->held[i] = strncmp(answer, "hold ", 5) == 0;
+    if (rig->held[i])
+        answer += 5;
+    if (rig->held[i] || strcmp(answer, "silent") == 0)
+        row->when = FAKE_DNS_HELD;
+    if (answer[0] == '!')
+        row->when = FAKE_DNS_AT_ONCE, answer++;
+    if (strcmp(answer, "fault") == 0)
+        row->fault = "SERVFAIL";
+    else if (strcmp(answer, "none") != 0 && strcmp(answer, "silent") != 0)
+        row->data[0] = answer;
+}
+
+static void make_rows(struct rig *rig)
+{
+    const struct rig_answer *answers = rig->options.dns;
+    size_t count = 0;
+
+    while (answers != NULL && answers[count].name != NULL)
+        count++;
+    rig->rows = arena_alloc(rig->arena, count * sizeof(rig->rows[0]));
+    rig->held = arena_alloc(rig->arena, count * sizeof(rig->held[0]));
+    rig->row_count = count;
+    for (size_t i = 0; i < count; i++) {
+        rig->rows[i].name = answers[i].name;
+        rig->rows[i].type = answers[i].type;
+        rig_answer(rig, i, answers[i].answer);
+    }
+    rig->dns = fake_dns_new(rig->rows, count, rig->loop);
+}
 
 static void make_schema(struct rig *rig)
 {
@@ -383,12 +279,9 @@ struct rig *rig_new(const struct rig_options *options, const char *text)
     assert_non_null(rig->loop);
     pthread_mutex_init(&rig->lock, NULL);
     pthread_cond_init(&rig->done, NULL);
-    rig->fake.dns.ops = &fake_ops;
-    rig->fake.loop = rig->loop;
-    rig->fake.rows = options->dns;
-    pthread_mutex_init(&rig->fake.lock, NULL);
+    make_rows(rig);
     config = load(rig, text);
-    rig->engine = engine_new(&(struct engine_options){.dns = &rig->fake.dns,
+    rig->engine = engine_new(&(struct engine_options){.dns = fake_dns_dns(rig->dns),
                                                       .loop = rig->loop,
                                                       .everything = options->everything,
                                                       .recorded = recorded,
@@ -411,10 +304,9 @@ void rig_free(struct rig *rig)
     char command[128];
 
     engine_free(rig->engine);
+    assert_int_equal(rig_in_flight(rig), 0);
+    fake_dns_free(rig->dns);
     loop_free(rig->loop);
-    assert_null(rig->fake.queries);
-    free_queries(rig->fake.asked);
-    pthread_mutex_destroy(&rig->fake.lock);
     pthread_mutex_destroy(&rig->lock);
     pthread_cond_destroy(&rig->done);
     rig_forget_records(rig);
@@ -432,37 +324,19 @@ struct engine *rig_engine(struct rig *rig)
 
 void rig_release(struct rig *rig)
 {
-    pthread_mutex_lock(&rig->fake.lock);
-    for (struct query *query = rig->fake.queries; query != NULL; query = query->next) {
-        if (!query->held)
-            continue;
-        query->held = false;
-        query->posted = true;
-        loop_post(rig->loop, deliver, query);
-    }
-    pthread_mutex_unlock(&rig->fake.lock);
+    for (size_t i = 0; i < rig->row_count; i++)
+        if (rig->held[i])
+            fake_dns_release(rig->dns, rig->rows[i].name, rig->rows[i].type);
 }
 
-unsigned rig_asked(struct rig *rig, const char *name)
+size_t rig_asked(struct rig *rig, const char *name, enum dns_type type)
 {
-    unsigned count = 0;
-
-    pthread_mutex_lock(&rig->fake.lock);
-    for (const struct query *query = rig->fake.asked; query != NULL; query = query->next)
-        count += strcasecmp(query->name, name) == 0;
-    pthread_mutex_unlock(&rig->fake.lock);
-    return count;
+    return fake_dns_asked(rig->dns, name, type);
 }
 
-unsigned rig_in_flight(struct rig *rig)
+size_t rig_in_flight(struct rig *rig)
 {
-    unsigned count = 0;
-
-    pthread_mutex_lock(&rig->fake.lock);
-    for (const struct query *query = rig->fake.queries; query != NULL; query = query->next)
-        count++;
-    pthread_mutex_unlock(&rig->fake.lock);
-    return count;
+    return fake_dns_open(rig->dns);
 }
 
 /* ---- stages ---- */

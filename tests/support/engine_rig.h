@@ -6,13 +6,13 @@
 #include <postern/loop.h>
 
 /*
- * An engine with a real configuration, the real checks and one of its own, a loop, and a DNS that answers from rows.
+ * An engine with a real configuration, the real checks and one of its own, a loop, and a DNS that
+ * answers from rows.
  *
- * The check `t` has a number for each kind of fact, found by asking for an address and taking its last octet (0: no such name):
- *   t.client    A client.test              connect, connection; t.reason is its TXT
- *   t.helo      A HELO.helo.test           helo, connection
- *   t.sender    A LOCAL.sender.test        mail, transaction
- *   t.rcpt      A LOCAL.rcpt.test          rcpt, recipient
+ * The check `t` has a number for each kind of fact, found by asking for an address and taking its
+ * last octet (0: no such name): t.client    A client.test              connect, connection;
+ * t.reason is its TXT t.helo      A HELO.helo.test           helo, connection t.sender    A
+ * LOCAL.sender.test        mail, transaction t.rcpt      A LOCAL.rcpt.test          rcpt, recipient
  *   t.message   A message.test             message, message
  * When time is up t.client is 0..10, the others are without bounds.
  */
@@ -21,21 +21,23 @@ struct rig;
 struct rig_answer {
     const char *name;
     enum dns_type type;
-    /* "127.0.0.N" or a TXT, where '!' before it means: known at once; else it comes from the loop's thread.  "fault",
-     * "silent" (never answered), and "hold ANSWER" (when rig_release() is called). */
+    /* An address, or the text of a TXT record; "none", "fault"; "silent" (never answered); "hold
+     * ANSWER" (when rig_release() is called).  With '!' before it the answer is known at once, else
+     * it comes from the loop's thread. */
     const char *answer;
 };
 
 struct rig_options {
     const struct rig_answer *dns; /* ends with a row without name; NULL: no name exists */
     bool everything;
-    const char *audit; /* of the block of that name; NULL: "accepted yes;" */
+    const char *audit;       /* of the block of that name; NULL: "accepted yes;" */
     const char *listen_mode; /* NULL: enforce */
-    const char *budget; /* NULL: long */
+    const char *budget;      /* NULL: long */
     const char *values; /* contents of the file `values` beside the configuration; NULL: none */
 };
 
-/* CONFIG: scalars, tables, rules.  The listener's name is "mx".  Fails the test when the configuration has errors. */
+/* CONFIG: scalars, tables, rules.  The listener's name is "mx".  Fails the test when the
+ * configuration has errors. */
 struct rig *rig_new(const struct rig_options *options, const char *config);
 void rig_free(struct rig *rig);
 
@@ -45,12 +47,16 @@ void rig_configure(struct rig *rig, const char *config);
 
 /* Answers what is held. */
 void rig_release(struct rig *rig);
-/* How many questions were asked for NAME; in flight and not cancelled, of all names. */
-unsigned rig_asked(struct rig *rig, const char *name);
-unsigned rig_in_flight(struct rig *rig);
+/* From now on row I is answered so; not while threads ask. */
+void rig_answer(struct rig *rig, size_t i, const char *answer);
+/* How often NAME was asked for with the type; questions in flight and not cancelled, of all names.
+ */
+size_t rig_asked(struct rig *rig, const char *name, enum dns_type type);
+size_t rig_in_flight(struct rig *rig);
 
-/* Starts a stage and waits until DONE (at most 20 seconds). The action as one line: "continue", "550 5.7.1 text",
- * "quarantine REASON", then "; Name: value" for headers and " observed".  The id is shown as ID. */
+/* Starts a stage and waits until DONE (at most 20 seconds). The action as one line: "continue",
+ * "550 5.7.1 text", "quarantine REASON", then "; Name: value" for headers and " observed".  The id
+ * is shown as ID. */
 const char *rig_stage(struct rig *rig, struct engine_session *session, enum stage stage);
 /* Starts a stage; rig_wait() waits for DONE; rig_spoken() is what came so far, or NULL. */
 void rig_start(struct rig *rig, struct engine_session *session, enum stage stage);

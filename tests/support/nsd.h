@@ -13,7 +13,7 @@ struct nsd;
  * NS records.  PORT 0 means any free one.  A failure ends the program with a message. */
 struct nsd *nsd_start(const char *records, unsigned port);
 
-/* The same with the zone taken from FILE, which holds SOA and NS, for zone NAME. */
+/* The same for the zone NAME, whose whole text, SOA and NS included, is TEXT. */
 struct nsd *nsd_start_zone(const char *name, const char *text, unsigned port);
 
 unsigned nsd_port(const struct nsd *nsd);

@@ -7,9 +7,10 @@
 
 #include <postern/arena.h>
 #include <postern/str.h>
-#include <postern/table.h>
 
-enum { TABLES_MAX = 8, QUESTIONS_MAX = 64, FACTS_MAX = 32, KINDS_MAX = 4, BLOCKS_MAX = 16 };
+#include "bench_config.h"
+
+enum { QUESTIONS_MAX = 64, FACTS_MAX = 32 };
 
 struct question {
     const char *name;
@@ -31,17 +32,12 @@ struct bench_run {
 struct bench {
     struct dns dns; /* first */
     bool dns_at_once;
-    struct check_site site;
+    struct bench_config *config;
     struct arena *arena;
     const struct check *check;
     void *state;
     bool opened;
     struct layout *layout;
-    const struct option_block *kinds[KINDS_MAX];
-    struct block_head *blocks[KINDS_MAX];
-    size_t kind_count;
-    struct table *tables[TABLES_MAX];
-    size_t table_count;
     const struct bench_answer *answers;
     struct question questions[QUESTIONS_MAX];
     size_t question_count;
@@ -363,153 +359,34 @@ const char *bench_asked(const struct bench *bench)
     return str_text(&bench->asked);
 }
 
-/* ---- configuration ---- */
-
-static const struct bench *bench_of(const struct check_site *site)
-{
-    return (const struct bench *)(const void *)((const char *)site - offsetof(struct bench, site));
-}
-
-static const struct block_head *site_blocks(const struct check_site *site, const char *kind)
-{
-    const struct bench *bench = bench_of(site);
-    size_t i;
-
-    for (i = 0; i < bench->kind_count; i++)
-        if (strcmp(bench->kinds[i]->kind, kind) == 0)
-            return bench->blocks[i];
-    return NULL;
-}
-
-static struct table *site_table(const struct check_site *site, const char *name)
-{
-    const struct bench *bench = bench_of(site);
-    size_t i;
-
-    for (i = 0; i < bench->table_count; i++)
-        if (strcmp(table_name(bench->tables[i]), name) == 0)
-            return bench->tables[i];
-    return NULL;
-}
-
-static void read_table(struct bench *bench, struct lexer *lexer)
-{
-    struct token name = lexer_next(lexer);
-    struct token token = lexer_next(lexer);
-    const char *entries[BLOCKS_MAX];
-    struct place places[BLOCKS_MAX];
-    size_t count = 0;
-    struct table *table;
-
-    if (token.kind != TOKEN_OPEN) {
-        table =
-            table_open(name.text, token.text, bench->site.base_dir, &token.at, bench->site.diag);
-        lexer_expect(lexer, TOKEN_SEMICOLON, "';'");
-    } else {
-        while ((token = lexer_next(lexer)).kind != TOKEN_CLOSE) {
-            assert(token.kind == TOKEN_WORD || token.kind == TOKEN_STRING);
-            assert(count < BLOCKS_MAX);
-            places[count] = token.at;
-            entries[count++] = token.text;
-            lexer_expect(lexer, TOKEN_SEMICOLON, "';'");
-        }
-        table = table_open_inline(name.text, entries, places, count, bench->site.diag);
-    }
-    assert(table != NULL && bench->table_count < TABLES_MAX);
-    bench->tables[bench->table_count++] = table;
-}
-
-static void read_block(struct bench *bench, struct lexer *lexer, const struct token *head)
-{
-    struct block_head **link;
-    struct block_head *block;
-    const char *name = "";
-    size_t i;
-
-    for (i = 0; i < bench->kind_count; i++)
-        if (token_is(head, bench->kinds[i]->kind))
-            break;
-    assert(i < bench->kind_count);
-    if (bench->kinds[i]->named)
-        name = lexer_next(lexer).text;
-    block = options_parse_block(lexer, bench->kinds[i], head, name);
-    for (link = &bench->blocks[i]; *link != NULL; link = &(*link)->next) {
-    }
-    *link = block;
-}
-
-static void read_config(struct bench *bench, const char *config)
-{
-    struct source *source = arena_alloc(bench->arena, sizeof(*source));
-    struct lexer *lexer;
-    size_t i;
-
-    *source = (struct source){"test.conf", config, strlen(config)};
-    lexer = lexer_new(source, bench->arena, bench->site.diag);
-    while (lexer_peek(lexer)->kind != TOKEN_END) {
-        struct token head = lexer_next(lexer);
-
-        if (token_is(&head, "table")) {
-            read_table(bench, lexer);
-        } else if (token_is(&head, "hostname")) {
-            bench->site.hostname = lexer_next(lexer).text;
-            lexer_expect(lexer, TOKEN_SEMICOLON, "';'");
-        } else {
-            read_block(bench, lexer, &head);
-        }
-    }
-    lexer_free(lexer);
-    for (i = 0; i < bench->kind_count; i++)
-        if (bench->blocks[i] == NULL && !bench->kinds[i]->named)
-            bench->blocks[i] = options_defaults(bench->kinds[i], bench->arena);
-}
-
-static void add_kinds(struct bench *bench, const struct check *check)
-{
-    size_t i;
-
-    for (i = 0; check != NULL && i < check->block_count; i++) {
-        assert(bench->kind_count < KINDS_MAX);
-        bench->kinds[bench->kind_count++] = &check->blocks[i];
-    }
-}
+/* ---- a bench ---- */
 
 struct bench *bench_new(const struct check *check, const struct check *other, const char *config,
                         const char *base_dir)
 {
     struct bench *bench = xcalloc(1, sizeof(*bench));
+    const struct check *checks[] = {check, other};
     struct fact_part part = {check->facts, check->fact_count};
+    const struct check_site *site;
 
     assert(check->fact_count <= FACTS_MAX);
     bench->check = check;
     bench->arena = arena_new();
     bench->layout = layout_new(bench->arena, &part, 1);
-    bench->site = (struct check_site){.arena = bench->arena,
-                                      .hostname = "",
-                                      .base_dir = base_dir != NULL ? base_dir : ".",
-                                      .blocks = site_blocks,
-                                      .table = site_table,
-                                      .diag = diag_new()};
-    add_kinds(bench, check);
-    add_kinds(bench, other);
-    read_config(bench, config);
-    if (diag_errors(bench->site.diag) > 0)
-        return bench;
-    if (check->open != NULL)
-        bench->state = check->open(&bench->site);
-    bench->opened = diag_errors(bench->site.diag) == 0;
+    bench->config =
+        bench_config_read(bench->arena, checks, other != NULL ? 2 : 1, config, base_dir);
+    site = bench_config_site(bench->config);
+    if (diag_errors(site->diag) == 0 && check->open != NULL)
+        bench->state = check->open(site);
+    bench->opened = diag_errors(site->diag) == 0;
     return bench;
 }
 
 void bench_free(struct bench *bench)
 {
-    size_t i;
-
     if (bench->check->close != NULL)
         bench->check->close(bench->state);
-    for (i = 0; i < bench->table_count; i++)
-        table_unref(bench->tables[i]);
-    diag_free(bench->site.diag);
+    bench_config_close(bench->config);
     str_free(&bench->asked);
     arena_free(bench->arena);
     free(bench);
@@ -521,14 +398,9 @@ const char *bench_problems(struct bench *bench)
     const char *line;
     unsigned i;
 
-    for (i = 0; (line = diag_line(bench->site.diag, i)) != NULL; i++)
+    for (i = 0; (line = diag_line(bench_config_site(bench->config)->diag, i)) != NULL; i++)
         text = arena_printf(bench->arena, "%s%s\n", text, line);
     return text;
-}
-
-void *bench_state(struct bench *bench)
-{
-    return bench->state;
 }
 
 const char *bench_cost(struct bench *bench, const char *probe)

@@ -57,7 +57,6 @@ void bench_deliver(struct bench *bench);
 /* Calls the check's tick() with that DNS. */
 void bench_tick(struct bench *bench, bool at_once);
 
-void *bench_state(struct bench *bench);
 const char *bench_cost(struct bench *bench, const char *probe);
 bool bench_used(struct bench *bench, const char *probe);
 

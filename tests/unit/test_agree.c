@@ -14,32 +14,52 @@
 #include <postern/str.h>
 
 /*
- * Random policies and random mail: the real parser and decision against the naive evaluator.  Each case depends on
- * its own seed only, which is printed with a failing case; POSTERN_SEED and POSTERN_CASES run others.
+ * Random policies and random mail: the real parser and decision against the naive evaluator.  Each
+ * case depends on its own seed only, which is printed with a failing case; POSTERN_SEED and
+ * POSTERN_CASES run others.
  */
 
 static const struct naive_fact facts[] = {
     {"client.local", 'b', AT_CONNECT, false, NULL, {"yes", "no", "!"}},
-    {"dnsbl.score", 'n', AT_CONNECT, false, NULL,
+    {"dnsbl.score",
+     'n',
+     AT_CONNECT,
+     false,
+     NULL,
      {"0", "1", "2", "3", "4", "5", "0..3", "3..4", "2..", ".."}},
     {"client.name", 'd', AT_CONNECT, false, NULL, {"", "a.example", "b.example", "c.example", "!"}},
-    {"client.ip", 'i', AT_CONNECT, false, NULL,
+    {"client.ip",
+     'i',
+     AT_CONNECT,
+     false,
+     NULL,
      {"192.0.2.1", "192.0.2.9", "198.51.100.1", "203.0.113.5", "!"}},
     {"client.ip in trusted", 'b', AT_CONNECT, false, NULL, {"yes", "no", "!"}},
     {"helo", 't', AT_HELO, false, NULL, {"", "x", "X", "y", "z", "!"}},
     {"helo.kind", 'w', AT_HELO, false, NULL, {"name", "literal", "bare", "invalid", "!"}},
     {"spf.result", 'w', AT_MAIL, false, "temperror", {"none", "pass", "fail", "temperror"}},
-    {"sender.domain", 'd', AT_MAIL, false, NULL,
-     {"", "a.example", "b.example", "c.example", "!"}},
+    {"sender.domain", 'd', AT_MAIL, false, NULL, {"", "a.example", "b.example", "c.example", "!"}},
     {"lookup(users, sender)", 't', AT_MAIL, false, NULL, {"", "x", "X", "y", "z", "!"}},
-    {"rcpt.status", 'w', AT_RCPT, true, "unavailable",
+    {"rcpt.status",
+     'w',
+     AT_RCPT,
+     true,
+     "unavailable",
      {"known", "unknown", "moved", "unavailable"}},
     {"rcpt.domain", 'd', AT_RCPT, true, NULL, {"", "a.example", "b.example", "c.example", "!"}},
     {"rcpt in users", 'b', AT_RCPT, true, NULL, {"yes", "no", "!"}},
     {"dmarc.result", 'w', AT_MESSAGE, false, "temperror", {"none", "pass", "fail", "temperror"}},
-    {"dkim.domains", 's', AT_MESSAGE, false, NULL,
+    {"dkim.domains",
+     's',
+     AT_MESSAGE,
+     false,
+     NULL,
      {"", "a.example", "b.example", "A.example,c.example", "!"}},
-    {"message.size", 'n', AT_MESSAGE, false, NULL,
+    {"message.size",
+     'n',
+     AT_MESSAGE,
+     false,
+     NULL,
      {"0", "1", "2", "3", "4", "5", "1..2", "2..5", "..2", ".."}},
     {"header('subject') matches 'x'", 'b', AT_MESSAGE, false, NULL, {"yes", "no", "!"}},
 };
@@ -182,8 +202,7 @@ static struct naive_cond *random_test(struct game *game)
     choose_operands(game, cond,
                     cond->op == OP_IN || cond->op == OP_NOT_IN ? 1 + below(game, 2) : 1);
     for (i = 0; i < cond->operand_count; i++) {
-        if (facts[fact].own_fault != NULL &&
-            strcmp(cond->operands[i], facts[fact].own_fault) == 0)
+        if (facts[fact].own_fault != NULL && strcmp(cond->operands[i], facts[fact].own_fault) == 0)
             game->own_fault = true;
     }
     return cond;
@@ -263,8 +282,9 @@ static void write_cond(struct game *game, struct str *out, const struct naive_co
         if (i != 0)
             str_add(&inner, cond->op == OP_AND ? " and " : " or ");
         /* `and` binds more tightly than `or`, `not` than both. */
-        bool bare = cond->parts[i]->op >= OP_IS ||
-                    (cond->op == OP_OR && cond->parts[i]->op == OP_AND && chance(game, 50));
+        enum naive_op op = cond->parts[i]->op;
+        bool bare = op >= OP_IS || (op == OP_NOT && chance(game, 50)) ||
+                    (op == OP_AND && cond->op == OP_OR && chance(game, 50));
         str_add(&inner, bare ? "" : "(");
         write_cond(game, &inner, cond->parts[i]);
         str_add(&inner, bare ? "" : ")");
@@ -374,8 +394,8 @@ static void random_rules(struct game *game)
     }
     for (i = 0; i < FACTS; i++) {
         if (game->used[i] && strcmp(facts[i].name, "rcpt.status") == 0) {
-            naive->rules[naive->rule_count++] = (struct naive_rule){
-                .when = status_unavailable(game), .outcome = 'R', .code = 451};
+            naive->rules[naive->rule_count++] =
+                (struct naive_rule){.when = status_unavailable(game), .outcome = 'R', .code = 451};
             break;
         }
     }
@@ -433,8 +453,8 @@ static void describe(const struct game *game, uint64_t seed)
     const struct naive_case *naive = &game->naive;
     int i, j;
 
-    print_error("---- case with POSTERN_SEED=%llu POSTERN_CASES=1\n%s",
-                (unsigned long long)seed, str_text(&game->conditions));
+    print_error("---- case with POSTERN_SEED=%llu POSTERN_CASES=1\n%s", (unsigned long long)seed,
+                str_text(&game->conditions));
     print_error("speak_at %s, mixed %c, %d recipients%s%s%s\n",
                 naive->speak_at_mail ? "mail" : "rcpt", naive->mixed, naive->recipients,
                 naive->local_submission ? ", local submission" : "",
@@ -475,8 +495,8 @@ static void settle(struct game *game, int recipient)
         int who = facts[i].recipient ? recipient : 0;
         int begun = game->begun[facts[i].stage][who];
 
-        if (game->here[i][who] == NULL && begun >= 0 &&
-            game->tick >= begun + game->delay[i][who] && (!game->lazy || game->started[i]))
+        if (game->here[i][who] == NULL && begun >= 0 && game->tick >= begun + game->delay[i][who] &&
+            (!game->lazy || game->started[i]))
             deliver(game, i, who);
     }
 }
@@ -536,7 +556,8 @@ static enum speak speak_of(char may_say)
 
 static void check_certainty(struct game *game, bool certain, int recipient, int now)
 {
-    int expected = naive_certain(&game->naive, game->here, recipient < 0 ? 0 : recipient, now, 2000);
+    int expected =
+        naive_certain(&game->naive, game->here, recipient < 0 ? 0 : recipient, now, 2000);
 
     if (certain && expected == 0)
         fail_case(game, "certain too early at %s for recipient %d, tick %d",
@@ -635,6 +656,30 @@ static int play_message(struct game *game, const bool *taken, struct naive_event
     return 1;
 }
 
+/* Recipients of whom it is said that they have one message policy fare alike. */
+static void compare_policies(struct game *game)
+{
+    const struct fixture *fixture = game->fixture;
+    naive_values final;
+    int i, j;
+
+    for (i = 0; i < FACTS; i++) {
+        for (j = 0; facts[i].recipient && chance(game, 90) && j < game->naive.recipients; j++)
+            deliver(game, i, j);
+    }
+    memcpy(final, game->naive.final, sizeof(final));
+    for (i = 1; i < game->naive.recipients; i++) {
+        struct view a = view_of(game, 0);
+        struct view b = view_of(game, i);
+        struct naive_outcome one = naive_decide(&game->naive, final, 0, AT_MESSAGE);
+        struct naive_outcome two = naive_decide(&game->naive, final, i, AT_MESSAGE);
+
+        if (decide_same_policy(fixture->policy, &a, &b, fixture->modes, STAGE_RCPT) &&
+            naive_rank(&game->naive, &one) != naive_rank(&game->naive, &two))
+            fail_case(game, "recipients 0 and %d do not have the same message policy", i);
+    }
+}
+
 static int play(struct game *game, struct naive_event *events)
 {
     const struct naive_case *naive = &game->naive;
@@ -662,6 +707,7 @@ static int play(struct game *game, struct naive_event *events)
         else
             events[count++] = said(game, AT_RCPT, i, &verdict);
     }
+    compare_policies(game);
     if (left == 0)
         return count;
     begin_stage(game, AT_DATA, 0);
@@ -687,26 +733,6 @@ static void compare_events(struct game *game)
                       real[i].kind, real[i].rule, stage_name((enum stage)real[i].stage),
                       real[i].recipient, expected[i].kind, expected[i].rule,
                       stage_name((enum stage)expected[i].stage), expected[i].recipient);
-    }
-}
-
-/* Recipients of whom it is said that they have one message policy fare alike. */
-static void compare_policies(struct game *game)
-{
-    const struct fixture *fixture = game->fixture;
-    naive_values final;
-    int i;
-
-    memcpy(final, game->naive.final, sizeof(final));
-    for (i = 1; i < game->naive.recipients; i++) {
-        struct view a = view_of(game, 0);
-        struct view b = view_of(game, i);
-        struct naive_outcome one = naive_decide(&game->naive, final, 0, AT_MESSAGE);
-        struct naive_outcome two = naive_decide(&game->naive, final, i, AT_MESSAGE);
-
-        if (decide_same_policy(fixture->policy, &a, &b, fixture->modes, STAGE_RCPT) &&
-            naive_rank(&game->naive, &one) != naive_rank(&game->naive, &two))
-            fail_case(game, "recipients 0 and %d do not have the same message policy", i);
     }
 }
 
@@ -741,7 +767,8 @@ static void compare_complete(struct game *game)
     }
 }
 
-/* A 5xx never rests on ignorance: whatever the faults hid, the mail would have been refused or deferred. */
+/* A 5xx never rests on ignorance: whatever the faults hid, the mail would have been refused or
+ * deferred. */
 static void check_ignorance(struct game *game)
 {
     const struct naive_case *naive = &game->naive;
@@ -801,7 +828,6 @@ static bool run_case(struct game *game, uint64_t seed)
                 arena_alloc(game->fixture->arena,
                             (layout->scope_count[SCOPE_RECIPIENT] + 1) * sizeof(struct value));
         compare_events(game);
-        compare_policies(game);
         compare_complete(game);
         check_ignorance(game);
     }

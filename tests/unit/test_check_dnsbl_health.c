@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -271,6 +272,53 @@ static void test_late(void **state)
     bench_free(bench);
 }
 
+struct sharing {
+    struct dnsbl_health *health;
+    size_t odd; /* how often the state was none of the three */
+};
+
+static void *share(void *arg)
+{
+    struct sharing *sharing = arg;
+    struct dnsbl_trial trial = {.tests = {DNSBL_TEST_WRONG}, .problem = "of the test"};
+    int i;
+
+    for (i = 0; i < 500; i++) {
+        enum dnsbl_state found = dnsbl_health_state(sharing->health, 0);
+
+        if (found != DNSBL_UNTRIED && found != DNSBL_ALIVE && found != DNSBL_ASIDE)
+            sharing->odd++;
+        dnsbl_health_learn(sharing->health, 0, &trial);
+    }
+    return NULL;
+}
+
+/* Sessions learn and look while the tick tries; a sanitizer sees what is not locked. */
+static void test_threads(void **state)
+{
+    static const struct bench_answer good[] = {{"2.0.0.127.z.test", DNS_A, "127.0.0.2"}, {0}};
+    struct bench *bench = new_bench();
+    struct sharing sharing = {.health = dnsbl_health_new()};
+    struct log_capture capture;
+    pthread_t thread;
+    int i;
+
+    (void)state;
+    dnsbl_health_add(sharing.health, "z.test", "zen", DNSBL_TEST_IP, &own);
+    bench_dns(bench, good);
+    capture_start(&capture);
+    assert_int_equal(pthread_create(&thread, NULL, share, &sharing), 0);
+    for (i = 0; i < 500; i++)
+        dnsbl_health_tick(sharing.health, bench_struct_dns(bench, true), (int64_t)i * 15 * MINUTE);
+    pthread_join(thread, NULL);
+    dnsbl_health_tick(sharing.health, bench_struct_dns(bench, true), (int64_t)i * 15 * MINUTE);
+    capture_stop(&capture);
+    assert_int_equal(sharing.odd, 0);
+    assert_int_equal(dnsbl_health_state(sharing.health, 0), DNSBL_ALIVE);
+    dnsbl_health_unref(sharing.health);
+    bench_free(bench);
+}
+
 /* What is set aside is neither asked nor counted, and is no fault; what heals counts again. */
 static void test_effect(void **state)
 {
@@ -327,6 +375,8 @@ static void test_which(void **state)
          "dnsbl b { zone z.test; listed 127.0.0.3; probe none; }",
          "A 2.0.0.127.z.test, A 1.0.0.127.z.test"},
     };
+    static const struct bench_answer good[] = {
+        {"2.0.0.127.z.test", DNS_A, "127.0.0.2"}, {"test.z.test", DNS_A, "127.0.0.2"}, {0}};
     size_t i;
 
     (void)state;
@@ -337,6 +387,8 @@ static void test_which(void **state)
         bench_tick(bench, false);
         if (strcmp(bench_asked(bench), rows[i].asked) != 0)
             fail_msg("row %zu: asked '%s'", i, bench_asked(bench));
+        bench_dns(bench, good);
+        bench_deliver(bench);
         bench_free(bench);
     }
 }
@@ -347,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_verdicts), cmocka_unit_test(test_course),
         cmocka_unit_test(test_overlap),  cmocka_unit_test(test_late),
         cmocka_unit_test(test_effect),   cmocka_unit_test(test_which),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

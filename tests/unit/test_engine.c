@@ -59,12 +59,12 @@ static const struct row rows[] = {
      "127.0.0.5", "fault", NULL, "continue",
      "451 4.4.3 Temporary failure: what decides about this message could not be found out, please "
      "try again later (ref ID)"},
-    {"on_fault defer",
-     "rule one { when t.sender == 4; on_fault defer; reply 550 5.7.1 \"one\"; }", NULL, "fault",
-     NULL, "continue",
+    {"on_fault defer", "rule one { when t.sender == 4; on_fault defer; reply 550 5.7.1 \"one\"; }",
+     NULL, "fault", NULL, "continue",
      "451 4.4.3 Temporary failure: what decides about this message could not be found out, please "
      "try again later (ref ID)"},
-    {"an observing rule is not waited for", "rule o { when t.client == 5; observe; reply 550 5.7.1 "
+    {"an observing rule is not waited for",
+     "rule o { when t.client == 5; observe; reply 550 5.7.1 "
      "\"o\"; } rule two { when t.rcpt == 2; reply 550 5.7.1 \"two\"; }",
      HELD, NULL, "127.0.0.2", "continue", "550 5.7.1 two (ref ID)"},
     {"a text waits for what it shows",
@@ -99,7 +99,7 @@ static void says_what_rules_say(void **state)
         const struct rig_answer dns[] = {
             {"client.test", DNS_A, row->client != NULL ? row->client : "none"},
             {"a.sender.test", DNS_A, row->sender != NULL ? row->sender : "none"},
-            {"B.rcpt.test", DNS_A, row->rcpt != NULL ? row->rcpt : "none"},
+            {"b.rcpt.test", DNS_A, row->rcpt != NULL ? row->rcpt : "none"},
             {0},
         };
         struct rig *rig = rig_new(&(struct rig_options){.dns = dns}, row->rules);
@@ -119,17 +119,18 @@ static void says_what_rules_say(void **state)
 
 static void a_released_answer_speaks(void **state)
 {
-    static const struct rig_answer dns[] = {{"client.test", DNS_A, HELD},
-                                            {"client.test", DNS_TXT, "hold because of you"},
-                                            {0}};
+    static const struct rig_answer dns[] = {
+        {"client.test", DNS_A, HELD}, {"client.test", DNS_TXT, "hold because of you"}, {0}};
     struct rig *rig =
         rig_new(&(struct rig_options){.dns = dns},
                 "rule r { when t.client == 5; reply 554 5.7.1 \"%{t.client} %{t.reason}\"; }");
     struct engine_session *session = rig_session(rig);
 
     (void)state;
-    /* Both are under way since the connection: what a text shows is asked beside what the rule tests. */
-    assert_int_equal(rig_asked(rig, "client.test"), 2);
+    /* Both are under way since the connection: what a text shows is asked beside what the rule
+     * tests. */
+    assert_int_equal(rig_asked(rig, "client.test", DNS_A), 1);
+    assert_int_equal(rig_asked(rig, "client.test", DNS_TXT), 1);
     rig_mail(rig, session, "<a@example.com>");
     engine_rcpt(session, "<b@example.org>");
     rig_start(rig, session, STAGE_RCPT);
@@ -142,9 +143,8 @@ static void a_released_answer_speaks(void **state)
 
 static void asks_only_what_is_needed(void **state)
 {
-    static const struct rig_answer dns[] = {{"client.test", DNS_A, "127.0.0.1"},
-                                            {"a.sender.test", DNS_A, "!127.0.0.1"},
-                                            {0}};
+    static const struct rig_answer dns[] = {
+        {"client.test", DNS_A, "127.0.0.1"}, {"a.sender.test", DNS_A, "!127.0.0.1"}, {0}};
     struct rig *rig = rig_new(&(struct rig_options){.dns = dns},
                               "rule one { when t.sender == 4 and t.rcpt == 1; accept; } "
                               "rule two { when false and t.client == 1; accept; } "
@@ -156,10 +156,10 @@ static void asks_only_what_is_needed(void **state)
     rig_mail(rig, session, "<a@example.com>");
     rig_rcpt(rig, session, "<b@example.org>");
     rig_message(rig, session);
-    assert_int_equal(rig_asked(rig, "client.test"), 0);
-    assert_int_equal(rig_asked(rig, "a.sender.test"), 2);
-    assert_int_equal(rig_asked(rig, "b.rcpt.test"), 0);
-    assert_int_equal(rig_asked(rig, "message.test"), 0);
+    assert_int_equal(rig_asked(rig, "client.test", DNS_A), 0);
+    assert_int_equal(rig_asked(rig, "a.sender.test", DNS_A), 2);
+    assert_int_equal(rig_asked(rig, "b.rcpt.test", DNS_A), 0);
+    assert_int_equal(rig_asked(rig, "message.test", DNS_A), 0);
     engine_close(session);
     rig_free(rig);
 }
@@ -168,13 +168,12 @@ static void asks_only_what_is_needed(void **state)
 
 static void says_451_when_time_is_up(void **state)
 {
-    static const struct rig_answer dns[] = {{"a.sender.test", DNS_A, "silent"},
-                                            {"client.test", DNS_A, "silent"},
-                                            {0}};
-    struct rig *rig = rig_new(
-        &(struct rig_options){.dns = dns, .budget = "mail 10s; rcpt 100ms; message 10s;"},
-        "rule one { when t.sender == 4; on_fault defer; reply 550 5.7.1 \"one\"; }"
-        "rule two { when t.client == 4; reply 550 5.7.1 \"two\"; }");
+    static const struct rig_answer dns[] = {
+        {"a.sender.test", DNS_A, "silent"}, {"client.test", DNS_A, "silent"}, {0}};
+    struct rig *rig =
+        rig_new(&(struct rig_options){.dns = dns, .budget = "mail 10s; rcpt 100ms; message 10s;"},
+                "rule one { when t.sender == 4; on_fault defer; reply 550 5.7.1 \"one\"; }"
+                "rule two { when t.client == 4; reply 550 5.7.1 \"two\"; }");
     struct engine_session *session = rig_session(rig);
 
     (void)state;
@@ -216,23 +215,26 @@ static void no_5xx_rests_on_a_partial_sum(void **state)
 /* What could not be found out for one transaction is looked for again in the next. */
 static void faults_are_forgotten(void **state)
 {
-    struct rig_answer dns[] = {{"client.test", DNS_A, "!fault"}, {0}};
-    struct rig *rig = rig_new(&(struct rig_options){.dns = dns},
-                              "rule r { when t.client == 5; on_fault defer; reply 550 5.7.1 \"r\"; }");
+    static const struct rig_answer dns[] = {{"client.test", DNS_A, "!fault"}, {0}};
+    struct rig *rig =
+        rig_new(&(struct rig_options){.dns = dns},
+                "rule r { when t.client == 5; on_fault defer; reply 550 5.7.1 \"r\"; }");
     struct engine_session *session = rig_session(rig);
 
     (void)state;
     rig_mail(rig, session, "<a@example.com>");
     assert_memory_equal(rig_rcpt(rig, session, "<b@example.org>"), "451 4.4.3", 9);
-    assert_int_equal(rig_asked(rig, "client.test"), 2); /* at the connection and for the transaction */
-    dns[0].answer = "!127.0.0.5";
+    assert_int_equal(rig_asked(rig, "client.test", DNS_A),
+                     2); /* at the connection and for the transaction */
+    rig_answer(rig, 0, "!127.0.0.5");
     assert_memory_equal(rig_rcpt(rig, session, "<c@example.org>"), "451 4.4.3", 9);
     assert_string_equal(rig_field(rig, 1, "faults"), "t.client");
     rig_mail(rig, session, "<a@example.com>");
     assert_string_equal(rig_rcpt(rig, session, "<b@example.org>"), "550 5.7.1 r (ref ID)");
     rig_mail(rig, session, "<a@example.com>");
     assert_string_equal(rig_rcpt(rig, session, "<b@example.org>"), "550 5.7.1 r (ref ID)");
-    assert_int_equal(rig_asked(rig, "client.test"), 3); /* a known fact of the connection stays */
+    assert_int_equal(rig_asked(rig, "client.test", DNS_A),
+                     3); /* a known fact of the connection stays */
     engine_close(session);
     rig_free(rig);
 }
@@ -241,16 +243,15 @@ static void faults_are_forgotten(void **state)
 
 static void a_new_helo_replaces_the_old_one(void **state)
 {
-    static const struct rig_answer dns[] = {{"name.helo.test", DNS_A, "silent"},
-                                            {"other.helo.test", DNS_A, "127.0.0.7"},
-                                            {0}};
+    static const struct rig_answer dns[] = {
+        {"name.helo.test", DNS_A, "silent"}, {"other.helo.test", DNS_A, "127.0.0.7"}, {0}};
     struct rig *rig =
         rig_new(&(struct rig_options){.dns = dns},
                 "rule r { when t.helo == 7; reply 550 5.7.1 \"%{helo} %{t.helo}\"; }");
     struct engine_session *session = rig_session(rig);
 
     (void)state;
-    assert_int_equal(rig_asked(rig, "name.helo.test"), 2);
+    assert_int_equal(rig_asked(rig, "name.helo.test", DNS_A), 2);
     rig_mail(rig, session, "<a@example.com>");
     assert_true(engine_id(session)[0] != '\0');
     engine_helo(session, "other");
@@ -264,9 +265,8 @@ static void a_new_helo_replaces_the_old_one(void **state)
 
 static void a_new_mail_ends_the_old_transaction(void **state)
 {
-    static const struct rig_answer dns[] = {{"a.sender.test", DNS_A, "127.0.0.4"},
-                                            {"b.sender.test", DNS_A, "127.0.0.5"},
-                                            {0}};
+    static const struct rig_answer dns[] = {
+        {"a.sender.test", DNS_A, "127.0.0.4"}, {"b.sender.test", DNS_A, "127.0.0.5"}, {0}};
     struct rig *rig = rig_new(&(struct rig_options){.dns = dns},
                               "rule r { when t.sender == 5; reply 550 5.7.1 \"%{rcpt.count}\"; }");
     struct engine_session *session = rig_session(rig);
@@ -327,7 +327,8 @@ static void no_helo_at_all(void **state)
 /* A session keeps the configuration it began with. */
 static void a_new_configuration_is_for_new_sessions(void **state)
 {
-    struct rig *rig = rig_new(&(struct rig_options){0}, "rule r { when true; reply 550 5.7.1 \"old\"; }");
+    struct rig *rig =
+        rig_new(&(struct rig_options){0}, "rule r { when true; reply 550 5.7.1 \"old\"; }");
     struct engine_session *old = rig_session(rig), *new;
     struct config *config = engine_config(rig_engine(rig));
 
@@ -348,12 +349,10 @@ static void a_new_configuration_is_for_new_sessions(void **state)
 
 static void everything_is_found_out(void **state)
 {
-    static const struct rig_answer dns[] = {{"client.test", DNS_A, "127.0.0.1"},
-                                            {"name.helo.test", DNS_A, "127.0.0.2"},
-                                            {"a.sender.test", DNS_A, "127.0.0.3"},
-                                            {"b.rcpt.test", DNS_A, "127.0.0.4"},
-                                            {"message.test", DNS_A, "127.0.0.5"},
-                                            {0}};
+    static const struct rig_answer dns[] = {
+        {"client.test", DNS_A, "127.0.0.1"},   {"name.helo.test", DNS_A, "127.0.0.2"},
+        {"a.sender.test", DNS_A, "127.0.0.3"}, {"b.rcpt.test", DNS_A, "127.0.0.4"},
+        {"message.test", DNS_A, "127.0.0.5"},  {0}};
     struct rig *rig = rig_new(&(struct rig_options){.dns = dns, .everything = true},
                               "rule r { when true; accept; }");
     struct engine_session *session = rig_session(rig);

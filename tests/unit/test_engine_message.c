@@ -10,11 +10,11 @@
 
 /* ---- one outcome for all recipients ---- */
 
-#define SPLIT_MESSAGE                                                                             \
-    "451 4.5.3 The recipients of this message have different policies, please try again later: " \
+#define SPLIT_MESSAGE                                                                              \
+    "451 4.5.3 The recipients of this message have different policies, please try again later: "   \
     "they will be taken one by one (ref ID)"
 #define SPLIT_RECIPIENT                                                                            \
-    "452 4.5.3 This recipient has another policy than the first one, please send to it in a "     \
+    "452 4.5.3 This recipient has another policy than the first one, please send to it in a "      \
     "transaction of its own (ref ID)"
 #define STRICT "rule strict { when t.rcpt == 1 and t.message == 5; reply 550 5.7.1 \"strict\"; } "
 
@@ -32,8 +32,7 @@ static const struct mixed_row mixed_rows[] = {
     {"late, the other way round", "late", STRICT, "other", "strict", SPLIT_MESSAGE, "late"},
     {"late, all alike", "late", STRICT, "strict", "strict", "550 5.7.1 strict (ref ID)", NULL},
     {"late, none refused", "late", STRICT, "other", "another", "continue", NULL},
-    {"strictest", "strictest", STRICT, "other", "strict", "550 5.7.1 strict (ref ID)",
-     "strictest"},
+    {"strictest", "strictest", STRICT, "other", "strict", "550 5.7.1 strict (ref ID)", "strictest"},
     {"lenient", "lenient", STRICT, "strict", "other", "continue", "lenient"},
     {"lenient, all alike", "lenient", STRICT, "strict", "strict", "550 5.7.1 strict (ref ID)",
      NULL},
@@ -77,7 +76,8 @@ static void one_answer_for_all(void **state)
     }
 }
 
-/* The attempt after a 451 4.5.3 is split at RCPT: what differs from the first recipient goes elsewhere. */
+/* The attempt after a 451 4.5.3 is split at RCPT: what differs from the first recipient goes
+ * elsewhere. */
 static void splits_the_next_attempt(void **state)
 {
     struct rig *rig = rig_new(&(struct rig_options){.dns = mixed_dns}, STRICT);
@@ -176,10 +176,11 @@ static void never_splits_its_own(void **state)
 
 static void local_submissions_meet_local_rules_at_the_end(void **state)
 {
-    struct rig *rig = rig_new(&(struct rig_options){0},
-                              "speak_at mail;"
-                              "rule all { when sender.local == a; reply 550 5.7.1 \"all\"; }"
-                              "rule ours { when sender.local == b; local; reply 550 5.7.1 \"ours\"; }");
+    struct rig *rig =
+        rig_new(&(struct rig_options){0},
+                "speak_at mail;"
+                "rule all { when sender.local == a; reply 550 5.7.1 \"all\"; }"
+                "rule ours { when sender.local == b; local; reply 550 5.7.1 \"ours\"; }");
     struct engine_session *session = engine_open(rig_engine(rig), "mx");
     struct addr client;
 
@@ -253,9 +254,9 @@ static void marks_and_holds(void **state)
 
 static void accepted_no_leaves_them_out(void **state)
 {
-    struct rig *rig =
-        rig_new(&(struct rig_options){.dns = mixed_dns, .audit = "accepted no;"},
-                "rule seen { when sender.local == watched; observe; reply 550 5.7.1 \"x\"; }" STRICT);
+    struct rig *rig = rig_new(
+        &(struct rig_options){.dns = mixed_dns, .audit = "accepted no;"},
+        "rule seen { when sender.local == watched; observe; reply 550 5.7.1 \"x\"; }" STRICT);
     struct engine_session *session = rig_session(rig);
 
     (void)state;

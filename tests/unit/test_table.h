@@ -3,8 +3,8 @@
 #define POSTERN_TEST_TABLE_H
 
 /*
- * What the tests of tables share: a folder of their own, files in it with a chosen age, lookups as text, and the log lines
- * since last asked.
+ * What the tests of tables share: a folder of their own, files in it with a chosen age, lookups as
+ * text, and the log lines since last asked.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,23 +61,6 @@ static inline int fixture_setup(void **state)
     return 0;
 }
 
-static inline int fixture_teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    char command[128];
-
-    fflush(stderr);
-    dup2(fixture->stderr_copy, 2);
-    close(fixture->stderr_copy);
-    close(fixture->log);
-    snprintf(command, sizeof(command), "rm -rf %s", fixture->folder);
-    assert_int_equal(system(command), 0);
-    diag_free(fixture->diag);
-    arena_free(fixture->arena);
-    test_free(fixture);
-    return 0;
-}
-
 /* The log since last asked; *LINES how many lines it has (may be NULL). */
 static inline const char *log_since(struct fixture *fixture, int *lines)
 {
@@ -94,6 +77,27 @@ static inline const char *log_since(struct fixture *fixture, int *lines)
             (*lines)++;
     }
     return text;
+}
+
+static inline int fixture_teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    char command[128];
+
+    fflush(stderr);
+    dup2(fixture->stderr_copy, 2);
+    close(fixture->stderr_copy);
+    /* What the test itself had to say went to the log as well. */
+    const char *said = strstr(log_since(fixture, NULL), "ERROR: ");
+    if (said != NULL)
+        fputs(said, stderr);
+    close(fixture->log);
+    snprintf(command, sizeof(command), "rm -rf %s", fixture->folder);
+    assert_int_equal(system(command), 0);
+    diag_free(fixture->diag);
+    arena_free(fixture->arena);
+    test_free(fixture);
+    return 0;
 }
 
 /* Exactly one line was logged since last asked, and it holds PART; with NULL, none was. */
@@ -117,7 +121,8 @@ static inline void set_age(const char *path, bool settled)
     if (settled)
         times[0].tv_sec -= 3600;
     else
-        times[0].tv_nsec += times[0].tv_nsec < 100000000 ? 899999999 : 0; /* a slow machine is given time */
+        times[0].tv_nsec +=
+            times[0].tv_nsec < 100000000 ? 899999999 : 0; /* a slow machine is given time */
     times[1] = times[0];
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }
@@ -151,8 +156,8 @@ static inline struct table *open_table(struct fixture *fixture, const char *spec
 }
 
 /*
- * A lookup in one word: "text:x", "addr:192.0.2.1", "domain:a.b", "address:l@d", "rcpt:l@d" (d not local), "user:l@d" (d
- * local).  The answer: "KEY=VALUE", "absent", or "unavailable".
+ * A lookup in one word: "text:x", "addr:192.0.2.1", "domain:a.b", "address:l@d", "rcpt:l@d" (d not
+ * local), "user:l@d" (d local).  The answer: "KEY=VALUE", "absent", or "unavailable".
  */
 static inline const char *look_with(struct fixture *fixture, struct table *table, const char *what,
                                     const char *delimiter)
@@ -219,8 +224,8 @@ static inline void run_command(const char *command)
 static inline void run_postmap(struct fixture *fixture, const char *arguments)
 {
     put_text(fixture, "main.cf", "compatibility_level = 3.6\n");
-    run_command(arena_printf(fixture->arena, "cd %s && /usr/sbin/postmap -c %s %s",
-                             fixture->folder, fixture->folder, arguments));
+    run_command(arena_printf(fixture->arena, "cd %s && /usr/sbin/postmap -c %s %s", fixture->folder,
+                             fixture->folder, arguments));
 }
 
 #endif

@@ -21,8 +21,9 @@ static void expect_rows(struct fixture *fixture, struct table *table, const stru
 static void test_inline(void **state)
 {
     static const char *const entries[] = {
-        "127.0.0.0/8", "::1",           "192.0.2.0/26",    "10.1", "2001:db8::/32", ".Example.org",
-        "example.net", "Bob@ex.test.", "EX\xc3\x84MPLE.org", "postmaster",
+        "127.0.0.0/8",        "::1",          "192.0.2.0/26", "10.1",
+        "2001:db8::/32",      ".Example.org", "example.net",  "Bob@ex.test.",
+        "EX\xc3\x84MPLE.org", "postmaster",
     };
     static const struct row rows[] = {
         {"addr:127.1.2.3", "127.0.0.0/8="},
@@ -145,15 +146,14 @@ static void test_file(void **state)
 
 static void test_notes(void **state)
 {
-    static const char text[] =
-        "old@example.org ; until=2000-01-31 owner=eve note=was here; once\n"
-        "new@example.org; until=9999-12-31\n"
-        "val@example.org some text; here ; until=9999-12-31 owner=eve\n"
-        "own@example.org ;owner=eve note=until=never\n"
-        "again@example.org first ; until=2000-01-31\n"
-        "again@example.org second ; until=9999-12-31\n"
-        "again@example.org third ; until=9999-12-30\n"
-        "again@example.org fourth\n";
+    static const char text[] = "old@example.org ; until=2000-01-31 owner=eve note=was here; once\n"
+                               "new@example.org; until=9999-12-31\n"
+                               "val@example.org some text; here ; until=9999-12-31 owner=eve\n"
+                               "own@example.org ;owner=eve note=until=never\n"
+                               "again@example.org first ; until=2000-01-31\n"
+                               "again@example.org second ; until=9999-12-31\n"
+                               "again@example.org third ; until=9999-12-30\n"
+                               "again@example.org fourth\n";
     static const struct row rows[] = {
         {"rcpt:old@example.org", "absent"},
         {"rcpt:new@example.org", "new@example.org="},
@@ -259,7 +259,10 @@ static void test_hostile(void **state)
     for (int round = 0; round < 4; round++) {
         for (size_t i = 0; i < 1 << 20; i++) {
             random = random * 1664525 + 1013904223;
-            bytes[i] = round == 0 ? 'a' : round == 1 ? '\0' : round == 2 ? (char)(random >> 24) : '/';
+            bytes[i] = round == 0   ? 'a'
+                       : round == 1 ? '\0'
+                       : round == 2 ? (char)(random >> 24)
+                                    : '/';
         }
         put_bytes(fixture, "users", bytes, 1 << 20, true);
         for (size_t i = 0; i < LENGTH(types); i++) {
@@ -329,8 +332,8 @@ static void test_large(void **state)
     assert_int_equal(table_count(table), 100000);
     assert_true(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd < 8 * 1024 * 1024);
     for (int i = 0; i < 100000; i += 1000) {
-        const char *name = arena_printf(fixture->arena, "firstname.lastname%d@department%d.example.org",
-                                        i, i % 97);
+        const char *name = arena_printf(fixture->arena,
+                                        "firstname.lastname%d@department%d.example.org", i, i % 97);
         EXPECT(fixture, table, arena_printf(fixture->arena, "rcpt:%s", name),
                arena_printf(fixture->arena, "%s=", name));
     }

@@ -7,11 +7,11 @@ static void put_users(struct fixture *fixture, const char *name, int a, int b, i
     struct str text = {0};
 
     for (int i = 0; i < a; i++)
-        str_add_format(&text, "user%d@a.test\n", i);
+        str_add_format(&text, "user%d@a.test 1\n", i);
     for (int i = 0; i < b; i++)
-        str_add_format(&text, "user%d@b.test\n", i);
+        str_add_format(&text, "user%d@b.test 1\n", i);
     for (int i = 0; i < c; i++)
-        str_add_format(&text, "user%d\n", i);
+        str_add_format(&text, "user%d 1\n", i);
     put_text(fixture, name, str_text(&text));
     str_free(&text);
 }
@@ -55,12 +55,15 @@ static void test_running(void **state)
     } rows[] = {
         {100, 10, 10, true, NULL}, /* the first one */
         {80, 10, 10, true, "100 entries"},
-        {63, 10, 10, false, "a.test has 63 entries where there were 80, more than 20% fewer; 'postern table t --accept'"},
+        {63, 10, 10, false,
+         "a.test has 63 entries where there were 80, more than 20% fewer; 'postern table t "
+         "--accept'"},
         {63, 10, 10, false, NULL},
         {64, 10, 10, true, "84 entries from"},
         {1000, 7, 10, false, "b.test has 7 entries where there were 10"},
         {1000, 10, 7, false, "there are 7 entries where there were 10"},
-        {10, 0, 0, false, "a.test has 10 entries where there were 64, more than 20% fewer (and 2 more"},
+        {10, 0, 0, false,
+         "a.test has 10 entries where there were 64, more than 20% fewer (and 2 more"},
         {0, 0, 0, false, "it holds no entry at all"},
         {1000, 10, 10, true, "1020 entries"},
         {800, 10, 10, true, "820 entries"},
@@ -82,11 +85,11 @@ static void test_running(void **state)
         EXPECT_LOG(fixture, rows[i].log);
         if (rows[i].taken)
             last_a = rows[i].a;
-        EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=");
-        EXPECT(fixture, table,
-               arena_printf(fixture->arena, "rcpt:user%d@a.test", last_a - 1),
-               arena_printf(fixture->arena, "user%d@a.test=", last_a - 1));
-        EXPECT(fixture, table, arena_printf(fixture->arena, "rcpt:user%d@a.test", last_a), "absent");
+        EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
+        EXPECT(fixture, table, arena_printf(fixture->arena, "rcpt:user%d@a.test", last_a - 1),
+               arena_printf(fixture->arena, "user%d@a.test=1", last_a - 1));
+        EXPECT(fixture, table, arena_printf(fixture->arena, "rcpt:user%d@a.test", last_a),
+               "absent");
         assert_true((table_problem(table, fixture->arena) == NULL) == rows[i].taken);
     }
     accept_size(fixture, table);
@@ -111,7 +114,7 @@ static void test_restart(void **state)
     assert_string_equal(state_file(fixture, "t.counts"), "none");
     put_users(fixture, "users", 10, 0, 1);
     table_refresh(table);
-    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=");
+    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
     table_unref(table);
     const char *text = state_file(fixture, "t.counts");
     assert_non_null(strstr(text, "postern counts 1\n"));
@@ -131,7 +134,7 @@ static void test_restart(void **state)
     put_users(fixture, "users", 10, 0, 1);
     table_refresh(table);
     EXPECT_LOG(fixture, "all is well again");
-    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=");
+    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
     EXPECT(fixture, table, "rcpt:nobody@a.test", "absent");
     table_unref(table);
 
@@ -141,10 +144,10 @@ static void test_restart(void **state)
     EXPECT(fixture, table, "rcpt:user0@a.test", "unavailable");
     struct table *command = open_guarded(fixture, "file:users", 20);
     accept_size(fixture, command);
-    EXPECT(fixture, command, "rcpt:user0@a.test", "user0@a.test=");
+    EXPECT(fixture, command, "rcpt:user0@a.test", "user0@a.test=1");
     table_unref(command);
     table_refresh(table);
-    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=");
+    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
     table_unref(table);
 
     /* An empty one can be accepted, and is then right after a restart too. */
@@ -167,16 +170,19 @@ static void test_restart(void **state)
     table_unref(table);
 
     /* A state file that makes no sense is said to be so and counts as none. */
-    static const char *const broken[] = {
-        "", "postern counts 2\n", "postern counts 1\n10 a.test\n", "postern counts 1\n10 a.test\nend 2\n",
-        "postern counts 1\nx a.test\nend 1\n", "postern counts 1\n10 a.test\nend 1"};
+    static const char *const broken[] = {"",
+                                         "postern counts 2\n",
+                                         "postern counts 1\n10 a.test\n",
+                                         "postern counts 1\n10 a.test\nend 2\n",
+                                         "postern counts 1\nx a.test\nend 1\n",
+                                         "postern counts 1\n10 a.test\nend 1"};
     for (size_t i = 0; i < LENGTH(broken); i++) {
         put_text(fixture, "t.counts", broken[i]);
         put_users(fixture, "users", 5, 0, 0);
         log_since(fixture, NULL);
         table = open_guarded(fixture, "file:users", 20);
         assert_non_null(strstr(log_since(fixture, NULL), "t.counts makes no sense"));
-        EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=");
+        EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
         assert_non_null(strstr(state_file(fixture, "t.counts"), "\n5 a.test\nend 1\n"));
         table_unref(table);
     }
@@ -251,7 +257,7 @@ static void test_no_folder(void **state)
     table_guard(table, &memory);
     put_users(fixture, "users", 5, 0, 0);
     table_refresh(table);
-    EXPECT(fixture, table, "rcpt:user11@a.test", "user11@a.test=");
+    EXPECT(fixture, table, "rcpt:user11@a.test", "user11@a.test=1");
     table_unref(table);
 }
 
@@ -260,17 +266,17 @@ static void test_lmdb(void **state)
     struct fixture *fixture = *state;
 
     put_users(fixture, "map", 10, 0, 0);
-    run_postmap(fixture, "lmdb:map 2>/dev/null");
+    run_postmap(fixture, "lmdb:map");
     struct table *table = open_guarded(fixture, "lmdb:map.lmdb", 20);
-    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=");
+    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
     put_users(fixture, "map", 5, 0, 0);
-    run_postmap(fixture, "lmdb:map 2>/dev/null");
+    run_postmap(fixture, "lmdb:map");
     set_age(path_in(fixture, "map.lmdb"), true);
     table_refresh(table);
     EXPECT(fixture, table, "rcpt:user0@a.test", "unavailable");
     EXPECT(fixture, table, "rcpt:user7@a.test", "unavailable");
     accept_size(fixture, table);
-    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=");
+    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
     EXPECT(fixture, table, "rcpt:user7@a.test", "absent");
     table_unref(table);
 }
@@ -279,7 +285,8 @@ static void test_patterns(void **state)
 {
     struct fixture *fixture = *state;
     const char *const types[] = {"regex:rules", "cidr:rules"};
-    const char *const full[] = {"/^a/ x\n/^b/ y\n/^c/ z\n", "192.0.2.1 x\n192.0.2.2 y\n192.0.2.3 z\n"};
+    const char *const full[] = {"/^a/ x\n/^b/ y\n/^c/ z\n",
+                                "192.0.2.1 x\n192.0.2.2 y\n192.0.2.3 z\n"};
     const char *const less[] = {"/^a/ x\n/^b/ y\n", "192.0.2.1 x\n192.0.2.2 y\n"};
 
     for (size_t i = 0; i < LENGTH(types); i++) {
@@ -288,7 +295,8 @@ static void test_patterns(void **state)
         struct table *table = open_guarded(fixture, types[i], 20);
         put_text(fixture, "rules", less[i]);
         table_refresh(table);
-        assert_non_null(strstr(table_problem(table, fixture->arena), "there are 2 entries where there were 3"));
+        assert_non_null(
+            strstr(table_problem(table, fixture->arena), "there are 2 entries where there were 3"));
         assert_int_equal(table_count(table), 3);
         table_unref(table);
     }
@@ -310,7 +318,7 @@ static void test_inherit(void **state)
     table_inherit(new, old);
     EXPECT_LOG(fixture, "the last good image, of 10 entries, stays in force");
     table_unref(old);
-    EXPECT(fixture, new, "rcpt:user9@a.test", "user9@a.test=");
+    EXPECT(fixture, new, "rcpt:user9@a.test", "user9@a.test=1");
     table_refresh(new);
     EXPECT_LOG(fixture, NULL);
     table_unref(new);
@@ -323,7 +331,7 @@ static void test_inherit(void **state)
     table_guard(new, &memory);
     EXPECT(fixture, new, "rcpt:user9@a.test", "absent");
     table_inherit(new, old);
-    EXPECT(fixture, new, "rcpt:user9@a.test", "user9@a.test=");
+    EXPECT(fixture, new, "rcpt:user9@a.test", "user9@a.test=1");
     table_unref(old);
     table_unref(new);
 

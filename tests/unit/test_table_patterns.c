@@ -24,7 +24,7 @@ static const char cidr_text[] = "# comment\n"
                                 "10.0.0.0/8 ten\n";
 
 static const struct row cidr_rows[] = {
-    {"192.0.2.1", "REJECT one"}, {"192.0.2.2", "OK all    of them"},
+    {"192.0.2.1", "REJECT one"},   {"192.0.2.2", "OK all    of them"},
     {"10.2.3.4", "DUNNO not one"}, {"10.1.3.4", "low"},
     {"10.1.2.3", "host"},          {"10.1.2.4", "ten"},
     {"10.1.200.4", "ten"},         {"11.1.2.4", ""},
@@ -71,10 +71,10 @@ static void test_cidr_postfix(void **state)
     put_text(fixture, "nets", cidr_text);
     put_text(fixture, "main.cf", "compatibility_level = 3.6\n");
     for (size_t i = 0; i < LENGTH(cidr_rows); i++) {
-        FILE *pipe = popen(arena_printf(fixture->arena,
-                                        "/usr/sbin/postmap -c %s -q %s cidr:%s/nets",
-                                        fixture->folder, cidr_rows[i].what, fixture->folder),
-                           "r");
+        FILE *pipe =
+            popen(arena_printf(fixture->arena, "/usr/sbin/postmap -c %s -q %s cidr:%s/nets",
+                               fixture->folder, cidr_rows[i].what, fixture->folder),
+                  "r");
         assert_non_null(pipe);
         if (fgets(line, sizeof(line), pipe) == NULL)
             line[0] = '\0';
@@ -146,7 +146,8 @@ static void test_bad_lines(void **state)
 {
     static const struct row rows[] = {
         {"cidr 192.0.2.0/33 x\n", ":1: '192.0.2.0/33' is no network"},
-        {"cidr 192.0.2.1/24 x\n", ":1: '192.0.2.1/24' has bits set behind its length: write 192.0.2.0/24"},
+        {"cidr 192.0.2.1/24 x\n",
+         ":1: '192.0.2.1/24' has bits set behind its length: write 192.0.2.0/24"},
         {"cidr example.org x\n", ":1: 'example.org' is no network and no IP address"},
         {"cidr 192.0.2 x\n", "is no network and no IP address"},
         {"cidr \t192.0.2.1 x\n", ":1: the first line begins with blanks"},
@@ -175,8 +176,9 @@ static void test_bad_lines(void **state)
     for (size_t i = 0; i < LENGTH(rows); i++) {
         const char *space = strchr(rows[i].what, ' ');
         put_text(fixture, "f", space + 1);
-        struct table *table = open_table(
-            fixture, arena_printf(fixture->arena, "%.*s:f", (int)(space - rows[i].what), rows[i].what));
+        struct table *table =
+            open_table(fixture, arena_printf(fixture->arena, "%.*s:f", (int)(space - rows[i].what),
+                                             rows[i].what));
         const char *problem = table_problem(table, fixture->arena);
         if (problem == NULL || strstr(problem, rows[i].want) == NULL)
             fail_msg("%s: %s", rows[i].what, problem != NULL ? problem : "no problem");
