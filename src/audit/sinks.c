@@ -35,6 +35,7 @@ struct sink {
     const char *name; /* for messages: "syslog", "journal", the path */
     int fd;           /* -1: not open */
     bool torn;        /* the file ends in half a line */
+    bool stuck;       /* syslog did not read in time: not waited for again until it does */
     time_t warned;    /* monotonic */
     uint64_t failed;  /* since then */
 };
@@ -130,6 +131,15 @@ static bool connect_syslog(struct sink *sink)
     return false;
 }
 
+static bool send_text(struct sink *sink, const char *text)
+{
+    bool sent =
+        send(sink->fd, text, strlen(text), MSG_NOSIGNAL | (sink->stuck ? MSG_DONTWAIT : 0)) >= 0;
+
+    sink->stuck = !sent && errno == EAGAIN;
+    return sent;
+}
+
 /* RFC 3164 as local daemons write it: the time in English words whatever the locale, no host name.
  */
 static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct queued *record,
@@ -144,13 +154,13 @@ static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct qu
     text = arena_printf(sinks->line, "<%d>%s %2d %02d:%02d:%02d %s[%d]: %s", LOG_MAIL | LOG_INFO,
                         months[tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
                         sinks->ident, (int)getpid(), line);
-    if (sink->fd >= 0 && send(sink->fd, text, strlen(text), MSG_NOSIGNAL) >= 0)
+    if (sink->fd >= 0 && send_text(sink, text))
         return true;
     /* A syslog daemon that was started anew has another socket behind the name; one that does not
      * read in time would not do so now. */
     if (sink->fd >= 0 && (errno == EAGAIN || errno == EMSGSIZE))
         return false;
-    return connect_syslog(sink) && send(sink->fd, text, strlen(text), MSG_NOSIGNAL) >= 0;
+    return connect_syslog(sink) && send_text(sink, text);
 }
 
 /* ---- journal ---- */

@@ -18,7 +18,7 @@ struct command {
     int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_serve, command_check, command_explain;
+extern const struct command command_serve, command_check, command_explain, command_table;
 
 /* "usage: postern NAME ARGUMENTS", the summary and the options; returns EXIT_DONE for --help, else
  * EXIT_USAGE (then on stderr). */

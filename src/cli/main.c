@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&command_serve, &command_check, &command_explain};
+static const struct command *const commands[] = {&command_serve, &command_check, &command_explain,
+                                                 &command_table};
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
 static void print_help(FILE *out)

@@ -8,7 +8,8 @@
 
 #include <postern/arena.h>
 
-/* An answer and all it points to is one block: the records follow the struct, the texts the records. */
+/* An answer and all it points to is one block: the records follow the struct, the texts the
+ * records. */
 struct shared {
     atomic_uint refs;
     size_t bytes;
@@ -41,8 +42,8 @@ const struct dns_answer *dns_answer_new(const struct dns_answer *draft)
 {
     assert(draft->count <= DNS_RECORDS_MAX);
     const char *name = or_empty(draft->name), *problem = or_empty(draft->problem);
-    size_t bytes = sizeof(struct shared) + draft->count * sizeof(struct dns_record) +
-                   strlen(name) + strlen(problem) + 2;
+    size_t bytes = sizeof(struct shared) + draft->count * sizeof(struct dns_record) + strlen(name) +
+                   strlen(problem) + 2;
 
     for (size_t i = 0; i < draft->count; i++)
         bytes += strlen(or_empty(draft->records[i].name)) + draft->records[i].length + 2;
@@ -83,11 +84,8 @@ void dns_answer_unref(const struct dns_answer *answer)
 const struct dns_answer *answer_fault(const char *name, enum dns_type type, const char *problem,
                                       int64_t expires)
 {
-    return dns_answer_new(&(struct dns_answer){.status = DNS_FAULT,
-                                               .type = type,
-                                               .name = name,
-                                               .problem = problem,
-                                               .expires = expires});
+    return dns_answer_new(&(struct dns_answer){
+        .status = DNS_FAULT, .type = type, .name = name, .problem = problem, .expires = expires});
 }
 
 size_t answer_bytes(const struct dns_answer *answer)

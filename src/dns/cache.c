@@ -24,8 +24,8 @@ enum {
 static_assert((int)NAMES_TEXT_SIZE == (int)DNS_NAME_MAX + 1, "a key holds any name");
 
 struct entry {
-    struct entry *next;           /* in the bucket */
-    struct entry *newer, *older;  /* by last use */
+    struct entry *next;          /* in the bucket */
+    struct entry *newer, *older; /* by last use */
     uint64_t hash;
     const struct dns_answer *answer;
     size_t bytes;

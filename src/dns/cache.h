@@ -5,9 +5,9 @@
 #include <postern/dns.h>
 
 /*
- * The cache of parsed answers: bounded by bytes, in shards with a lock each, so that hits are served in
- * the asker's thread.  Within a shard what was used longest ago goes first.  Holds one reference to each
- * answer.  Safe from any thread.
+ * The cache of parsed answers: bounded by bytes, in shards with a lock each, so that hits are
+ * served in the asker's thread.  Within a shard what was used longest ago goes first.  Holds one
+ * reference to each answer.  Safe from any thread.
  */
 struct cache;
 
@@ -34,8 +34,8 @@ void cache_free(struct cache *cache);
 const struct dns_answer *cache_find(struct cache *cache, const struct cache_key *key, int64_t now,
                                     bool count);
 
-/* Keeps the answer, in place of one with the same key; nothing happens when it has expired at NOW or is
- * larger than a shard may be. */
+/* Keeps the answer, in place of one with the same key; nothing happens when it has expired at NOW
+ * or is larger than a shard may be. */
 void cache_put(struct cache *cache, const struct cache_key *key, const struct dns_answer *answer,
                int64_t now);
 

@@ -76,7 +76,8 @@ size_t names_from_wire(const uint8_t *packet, size_t length, size_t offset,
             if (end == 0)
                 end = at + 2;
             at = (size_t)(size & ~POINTER) << 8 | packet[at + 1];
-            /* RFC 1035 4.1.4: a prior occurrence.  Each jump goes to before the last, so they end. */
+            /* RFC 1035 4.1.4: a prior occurrence.  Each jump goes to before the last, so they end.
+             */
             if (at >= start)
                 return 0;
             start = at;

@@ -14,16 +14,18 @@
  * All functions are pure.
  */
 enum {
-    NAMES_TEXT_SIZE = 254,         /* a question's name and its NUL */
-    NAMES_ESCAPED_SIZE = 4 * 255,  /* the longest name of a packet, every byte escaped, and its NUL */
-    NAMES_WIRE_MAX = 255,          /* RFC 1035 2.3.4 */
+    NAMES_TEXT_SIZE = 254, /* a question's name and its NUL */
+    NAMES_ESCAPED_SIZE =
+        4 * 255,          /* the longest name of a packet, every byte escaped, and its NUL */
+    NAMES_WIRE_MAX = 255, /* RFC 1035 2.3.4 */
 };
 
 /* Writes TEXT in lower case without a trailing dot; returns its length.  0 when it cannot be asked:
  * the root, an empty label, a label over 63 octets, a name over 253. */
 size_t names_read(const char *text, char out[NAMES_TEXT_SIZE]);
 
-/* Writes NAME, the output of names_read(), the way names of packets are written; returns its length. */
+/* Writes NAME, the output of names_read(), the way names of packets are written; returns its
+ * length. */
 size_t names_escape(const char *name, char out[NAMES_ESCAPED_SIZE]);
 
 /* Reads the name at OFFSET of a packet into OUT: lower case, no trailing dot, "" for the root.

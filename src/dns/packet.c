@@ -89,7 +89,8 @@ static bool read_question(struct parse *parse, const char *name, enum dns_type t
     struct reader *reader = &parse->reader;
     char asked[NAMES_ESCAPED_SIZE];
 
-    if (reader->length < HEADER_SIZE || !(reader->packet[2] & FLAG_QR) || get16(reader->packet + 4) != 1)
+    if (reader->length < HEADER_SIZE || !(reader->packet[2] & FLAG_QR) ||
+        get16(reader->packet + 4) != 1)
         return false;
     parse->answers = get16(reader->packet + 6);
     parse->authorities = get16(reader->packet + 8);
@@ -182,7 +183,8 @@ static bool read_data(const struct parse *parse, const struct rr *rr, struct dns
     return good;
 }
 
-/* Moves the owner one CNAME on.  False when the section holds none for it; *good tells malformed. */
+/* Moves the owner one CNAME on.  False when the section holds none for it; *good tells malformed.
+ */
 static bool follow_cname(struct parse *parse, bool *good)
 {
     struct reader reader = parse->reader;
@@ -232,8 +234,8 @@ static bool collect(struct parse *parse)
     return true;
 }
 
-/* RFC 2308 5: a negative answer is kept for the lesser of the SOA's TTL and its MINIMUM, the last of its
- * fields, and not at all without a SOA. */
+/* RFC 2308 5: a negative answer is kept for the lesser of the SOA's TTL and its MINIMUM, the last
+ * of its fields, and not at all without a SOA. */
 static bool negative_ttl(struct parse *parse)
 {
     enum { MINIMUM_SIZE = 4, SOA_SIZE_MIN = 22 };
@@ -307,9 +309,9 @@ const struct dns_answer *packet_answer(const char *name, enum dns_type type, con
 
 const char *packet_rcode_name(unsigned rcode)
 {
-    static const char *const names[] = {"NOERROR", "FORMERR",  "SERVFAIL", "NXDOMAIN", "NOTIMP",
-                                        "REFUSED", "YXDOMAIN", "YXRRSET",  "NXRRSET",  "NOTAUTH",
-                                        "NOTZONE"};
+    static const char *const names[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN",
+                                        "NOTIMP",  "REFUSED", "YXDOMAIN", "YXRRSET",
+                                        "NXRRSET", "NOTAUTH", "NOTZONE"};
 
     return rcode < sizeof(names) / sizeof(names[0]) ? names[rcode] : "odd RCODE";
 }

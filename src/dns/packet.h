@@ -12,10 +12,11 @@ enum {
     PACKET_FAULT_TTL_S = 1,
 };
 
-/* Parses a DNS message (RFC 1035 4) that answers the question NAME (as names_read() writes it), TYPE: follows
- * CNAMEs from NAME and takes the records of TYPE at the end of the chain.  NOW is clock_ms(); SECURE is what
- * validation found.  A message that is malformed, cut short, or answers another question is DNS_FAULT.
- * Never NULL; the caller owns the reference.  Safe from any thread. */
+/* Parses a DNS message (RFC 1035 4) that answers the question NAME (as names_read() writes it),
+ * TYPE: follows CNAMEs from NAME and takes the records of TYPE at the end of the chain.  NOW is
+ * clock_ms(); SECURE is what validation found.  A message that is malformed, cut short, or answers
+ * another question is DNS_FAULT. Never NULL; the caller owns the reference.  Safe from any thread.
+ */
 const struct dns_answer *packet_answer(const char *name, enum dns_type type, const uint8_t *packet,
                                        size_t length, bool secure, int64_t now);
 

@@ -173,9 +173,9 @@ static struct question *question_find(struct questions *questions, const struct 
 {
     struct question *question = *bucket_of(questions, key);
 
-    while (question && (question->generation != questions->current ||
-                        question->key.hash != key->hash || question->key.type != key->type ||
-                        strcmp(question->key.name, key->name) != 0))
+    while (question &&
+           (question->generation != questions->current || question->key.hash != key->hash ||
+            question->key.type != key->type || strcmp(question->key.name, key->name) != 0))
         question = question->next;
     return question;
 }
@@ -189,12 +189,11 @@ static void question_free(struct question *question)
     free(question);
 }
 
-/* What the waiters do in their done cannot touch the question: what they ask comes to us later, through the
- * loop. */
+/* What the waiters do in their done cannot touch the question: what they ask comes to us later,
+ * through the loop. */
 static void question_answered(struct upstream_ask *ask, const struct dns_answer *answer)
 {
-    struct question *question =
-        (struct question *)((char *)ask - offsetof(struct question, ask));
+    struct question *question = (struct question *)((char *)ask - offsetof(struct question, ask));
     struct questions *questions = question->questions;
 
     if (!question->generation->closing) {
@@ -247,8 +246,8 @@ static void close_generation(struct generation *generation)
     free(generation);
 }
 
-/* Opens a new upstream when the current one has had no answer for long.  With recursion the silence is that
- * of some server somewhere, and what libunbound knows of the others is worth keeping. */
+/* Opens a new upstream when the current one has had no answer for long.  With recursion the silence
+ * is that of some server somewhere, and what libunbound knows of the others is worth keeping. */
 static void renew(struct questions *questions, int64_t now)
 {
     char *error = NULL;

@@ -13,14 +13,14 @@
 
 /*
  * The questions in flight, each with those who wait for it.  A question goes to the servers once,
- * however many wait; each waiter has a deadline of its own, and a question whose waiters have all gone is
- * let finish, since its answer fills the cache.
+ * however many wait; each waiter has a deadline of its own, and a question whose waiters have all
+ * gone is let finish, since its answer fills the cache.
  *
- * libunbound doubles its patience with a server each time that is silent, up to minutes, and then does not ask
- * it for a while: names whose own servers are dead make it give up a forwarder that is well, and a
- * forwarder that comes back is not noticed.  So when a question to forwarders has gone unanswered for some
- * seconds, the next ones go to a new upstream that knows nothing of this, and the old one ends when nobody
- * waits for it any more.
+ * libunbound doubles its patience with a server each time that is silent, up to minutes, and then
+ * does not ask it for a while: names whose own servers are dead make it give up a forwarder that is
+ * well, and a forwarder that comes back is not noticed.  So when a question to forwarders has gone
+ * unanswered for some seconds, the next ones go to a new upstream that knows nothing of this, and
+ * the old one ends when nobody waits for it any more.
  *
  * All functions are for the loop's thread only, unless they say otherwise.
  */
@@ -29,7 +29,8 @@ struct question;
 
 enum query_state { QUERY_WAITS, QUERY_ANSWERED, QUERY_CANCELLED };
 
-/* One waiter.  Whoever moves the state on from QUERY_WAITS, the loop's thread or the canceller, has won. */
+/* One waiter.  Whoever moves the state on from QUERY_WAITS, the loop's thread or the canceller, has
+ * won. */
 struct dns_query {
     struct questions *questions;
     struct question *question;
@@ -48,8 +49,8 @@ struct questions_counters {
     atomic_uint_fast64_t waiting; /* queries, from query_new() to their end */
 };
 
-/* The cache and the setup are borrowed.  NULL and a text in *error (to be freed) when the upstream cannot be
- * used. */
+/* The cache and the setup are borrowed.  NULL and a text in *error (to be freed) when the upstream
+ * cannot be used. */
 struct questions *questions_new(struct event_base *base, const struct upstream_setup *setup,
                                 struct cache *cache, char **error);
 

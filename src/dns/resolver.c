@@ -23,7 +23,8 @@ struct resolver {
     struct loop *loop;
     struct cache *cache;
     struct upstream_setup setup;
-    struct questions *questions; /* the pointer is fixed, what it points to is the loop's thread's */
+    struct questions
+        *questions; /* the pointer is fixed, what it points to is the loop's thread's */
     unsigned timeout_ms;
     atomic_uint_fast64_t refused; /* questions with a name that cannot be asked */
     pthread_mutex_t lock;
@@ -70,8 +71,8 @@ static void start_query(void *arg)
     questions_ask(query->questions, query);
 }
 
-/* Hands the query to the loop's thread.  False when the resolver is being ended: what is posted from
- * then on would come too late. */
+/* Hands the query to the loop's thread.  False when the resolver is being ended: what is posted
+ * from then on would come too late. */
 static bool post_query(struct resolver *resolver, struct dns_query *query)
 {
     pthread_mutex_lock(&resolver->lock);
@@ -139,8 +140,8 @@ static void open_job(void *arg)
     struct job *job = arg;
     struct resolver *resolver = job->resolver;
 
-    resolver->questions = questions_new(loop_base(resolver->loop), &resolver->setup,
-                                        resolver->cache, &job->error);
+    resolver->questions =
+        questions_new(loop_base(resolver->loop), &resolver->setup, resolver->cache, &job->error);
     gate_open(&job->gate);
 }
 
@@ -186,7 +187,8 @@ static int choose_servers(const struct resolver_options *options, struct servers
         servers, options->resolv_conf ? options->resolv_conf : "/etc/resolv.conf", error);
 }
 
-struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options, char **error)
+struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options,
+                              char **error)
 {
     static const char anchor[] = "/usr/share/dns/root.key";
     struct upstream_setup setup = {.recursive = options->recursive, .dnssec = options->dnssec};
@@ -247,8 +249,8 @@ static void reply_done(void *arg, const struct dns_answer *answer)
     gate_open(&reply->gate);
 }
 
-const struct dns_answer *resolver_wait(struct resolver *resolver, const char *name, enum dns_type type,
-                                       unsigned timeout_ms)
+const struct dns_answer *resolver_wait(struct resolver *resolver, const char *name,
+                                       enum dns_type type, unsigned timeout_ms)
 {
     struct reply reply;
     struct dns_query *query;

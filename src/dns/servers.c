@@ -70,7 +70,8 @@ int servers_from_list(struct servers *servers, const char *const *texts, size_t 
     }
     for (size_t i = 0; i < count; i++) {
         if (!servers_add(servers, texts[i], true)) {
-            str_add_format(&problem, "server \"%s\" is no address (192.0.2.53, 127.0.0.1@5353, ::1)",
+            str_add_format(&problem,
+                           "server \"%s\" is no address (192.0.2.53, 127.0.0.1@5353, ::1)",
                            texts[i]);
             return refuse(&problem, error);
         }

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <unbound.h>
 #include <unbound-event.h>
+#include <unbound.h>
 
 #include <postern/arena.h>
 #include <postern/clock.h>
@@ -36,8 +36,8 @@ static const struct option options_always[] = {
      * 15 minutes. */
     {"infra-host-ttl:", "5"},
     {"outbound-msg-retry:", "5"},
-    /* Answers are kept by the cache in front.  A message cache behind it would keep SERVFAIL for five
-     * seconds and outlive a flush. */
+    /* Answers are kept by the cache in front.  A message cache behind it would keep SERVFAIL for
+     * five seconds and outlive a flush. */
     {"msg-cache-size:", "0"},
     {"msg-cache-slabs:", "1"},
     {"rrset-cache-size:", "8m"},
@@ -46,8 +46,8 @@ static const struct option options_always[] = {
     {"serve-expired:", "no"},
     {"prefetch:", "no"},
     {"rrset-roundrobin:", "no"},
-    /* Reverse zones of private and documentation networks belong to the site's own servers, which cannot
-     * sign them. */
+    /* Reverse zones of private and documentation networks belong to the site's own servers, which
+     * cannot sign them. */
     {"unblock-lan-zones:", "yes"},
     {"insecure-lan-zones:", "yes"},
     {"domain-insecure:", "test."},
@@ -71,15 +71,16 @@ static char *text_of(const char *format, ...)
     return text.data;
 }
 
-/* Whether a line of the zone file holds a DS or DNSKEY record.  libunbound takes a file without one for
- * an order to validate nothing. */
+/* Whether a line of the zone file holds a DS or DNSKEY record.  libunbound takes a file without one
+ * for an order to validate nothing. */
 static bool is_anchor(char *line)
 {
     static const char blanks[] = " \t\r\n";
     char *rest = NULL;
 
     line[strcspn(line, ";")] = '\0';
-    for (const char *word = strtok_r(line, blanks, &rest); word; word = strtok_r(NULL, blanks, &rest))
+    for (const char *word = strtok_r(line, blanks, &rest); word;
+         word = strtok_r(NULL, blanks, &rest))
         if (strcasecmp(word, "DS") == 0 || strcasecmp(word, "DNSKEY") == 0)
             return true;
     return false;
@@ -132,7 +133,8 @@ static char *set_dnssec(struct ub_ctx *ctx, const struct upstream_setup *setup)
 static char *set_up(struct ub_ctx *ctx, const struct upstream_setup *setup)
 {
     size_t forwarders = setup->recursive ? 0 : setup->servers.count;
-    char *problem = set_options(ctx, options_always, sizeof(options_always) / sizeof(struct option));
+    char *problem =
+        set_options(ctx, options_always, sizeof(options_always) / sizeof(struct option));
 
     if (!problem)
         problem = set_dnssec(ctx, setup);
@@ -149,7 +151,8 @@ static char *set_up(struct ub_ctx *ctx, const struct upstream_setup *setup)
     return problem;
 }
 
-struct upstream *upstream_open(struct event_base *base, const struct upstream_setup *setup, char **error)
+struct upstream *upstream_open(struct event_base *base, const struct upstream_setup *setup,
+                               char **error)
 {
     struct ub_ctx *ctx = ub_ctx_create_event(base);
 
@@ -224,7 +227,8 @@ void upstream_start(struct upstream *upstream, struct upstream_ask *ask)
     upstream->newest = ask;
 
     names_escape(ask->name, name);
-    int problem = ub_resolve_event(upstream->ctx, name, (int)ask->type, CLASS_IN, ask, answered, NULL);
+    int problem =
+        ub_resolve_event(upstream->ctx, name, (int)ask->type, CLASS_IN, ask, answered, NULL);
 
     if (problem)
         finish(ask, answer_fault(ask->name, ask->type, ub_strerror(problem), clock_ms()));

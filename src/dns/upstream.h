@@ -9,9 +9,9 @@
 struct event_base;
 
 /*
- * libunbound on an event base: sends questions to the servers, again when they are silent, and validates.
- * It has no deadline of its own worth the name; the waiters bring theirs.  Everything here is for the loop's
- * thread only.
+ * libunbound on an event base: sends questions to the servers, again when they are silent, and
+ * validates. It has no deadline of its own worth the name; the waiters bring theirs.  Everything
+ * here is for the loop's thread only.
  */
 struct upstream;
 
@@ -36,7 +36,8 @@ struct upstream_ask {
 };
 
 /* NULL and a text in *error (to be freed) when libunbound or the trust anchor cannot be used. */
-struct upstream *upstream_open(struct event_base *base, const struct upstream_setup *setup, char **error);
+struct upstream *upstream_open(struct event_base *base, const struct upstream_setup *setup,
+                               char **error);
 
 /* Calls done of every question that is still open, with some fault.  Not from within a done. */
 void upstream_close(struct upstream *upstream);

@@ -177,11 +177,11 @@ static const char *show(struct writer *writer, slot_t number, bool *fault)
 
 /* Whether the head of the record shows the fact already; an empty value is told from one that was
  * never asked for. */
-static bool in_head(const struct wiring *wiring, slot_t slot, const char *text, bool fault)
+static bool in_head(const struct wiring *wiring, slot_t slot, bool fault)
 {
     for (size_t i = 0; i < sizeof(wiring->shown) / sizeof(wiring->shown[0]); i++)
         if (wiring->shown[i] == slot)
-            return !fault && text[0] != '\0';
+            return !fault;
     return strcmp(wiring->layout->slots[slot].name, "listener") == 0;
 }
 
@@ -208,7 +208,7 @@ static void put_facts(struct writer *writer)
             continue;
         if (fault)
             list_add(&list, wiring->key_of[slot]);
-        if (!in_head(wiring, slot, text, fault))
+        if (!in_head(wiring, slot, fault))
             put(writer, wiring->key_of[slot], text);
     }
     faults->value = keep(writer, &list);

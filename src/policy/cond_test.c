@@ -193,7 +193,7 @@ static struct cond *parse_in(struct policy_builder *builder, struct lexer *lexer
     return in_table(builder, subject, &table);
 }
 
-/* `"x" in SET-FACT`: the value is taken, "in" is next. */
+/* `"x" in SET-FACT`: the value is taken. */
 static struct cond *parse_has(struct policy_builder *builder, struct lexer *lexer,
                               const struct token *value)
 {
@@ -201,6 +201,11 @@ static struct cond *parse_has(struct policy_builder *builder, struct lexer *lexe
     struct subject subject = {.at = value->at};
     struct token name;
 
+    if (!token_is(lexer_peek(lexer), "in")) {
+        lexer_expect(lexer, TOKEN_BAD, "'in' and a set fact");
+        builder->failed = true;
+        return NULL;
+    }
     lexer_next(lexer);
     if (!take_text(builder, lexer, false, "a set fact", &name))
         return NULL;
@@ -367,25 +372,34 @@ static struct cond *bare_fact(struct policy_builder *builder, const struct subje
     return no_test(builder, &subject->at);
 }
 
+/* Takes the "not" of "not in". */
+static bool take_not(struct lexer *lexer)
+{
+    if (!token_is(lexer_peek(lexer), "not") || !token_is(lexer_peek2(lexer), "in"))
+        return false;
+    lexer_next(lexer);
+    return true;
+}
+
+static struct cond *negate(struct policy_builder *builder, struct cond *cond, bool negated)
+{
+    return cond != NULL && negated ? cond_new_not(builder, cond) : cond;
+}
+
+/* What follows the subject of a test; NEGATED: "not" was taken. */
 static struct cond *parse_rest(struct policy_builder *builder, struct lexer *lexer,
-                               const struct subject *subject)
+                               const struct subject *subject, bool negated)
 {
     const struct token *next = lexer_peek(lexer);
     enum test_kind test;
 
     if (comparison(next->kind, &test))
         return parse_comparison(builder, lexer, subject, test);
+    negated = negated || take_not(lexer);
+    next = lexer_peek(lexer);
     if (token_is(next, "in")) {
         lexer_next(lexer);
-        return parse_in(builder, lexer, subject);
-    }
-    if (token_is(next, "not") && token_is(lexer_peek2(lexer), "in")) {
-        struct cond *cond;
-
-        lexer_next(lexer);
-        lexer_next(lexer);
-        cond = parse_in(builder, lexer, subject);
-        return cond != NULL ? cond_new_not(builder, cond) : NULL;
+        return negate(builder, parse_in(builder, lexer, subject), negated);
     }
     if (token_is(next, "matches")) {
         lexer_next(lexer);
@@ -407,24 +421,6 @@ static struct cond *refer(struct policy_builder *builder, const struct token *na
     return cond;
 }
 
-/* VALUE [not] in SET-FACT, with the value taken. */
-static struct cond *parse_membership(struct policy_builder *builder, struct lexer *lexer,
-                                     const struct token *value)
-{
-    bool negated = lexer_peek(lexer)->kind == TOKEN_WORD && token_is(lexer_peek(lexer), "not");
-    struct cond *cond;
-
-    if (negated)
-        lexer_next(lexer);
-    if (!token_is(lexer_peek(lexer), "in")) {
-        lexer_expect(lexer, TOKEN_BAD, "'in' and a set fact");
-        builder->failed = true;
-        return NULL;
-    }
-    cond = parse_has(builder, lexer, value);
-    return cond != NULL && negated ? cond_new_not(builder, cond) : cond;
-}
-
 static bool is_set_fact(const struct policy_builder *builder, const struct token *token)
 {
     slot_t slot = token->kind == TOKEN_WORD ? layout_find(builder->facts, token->text) : SLOT_NONE;
@@ -432,42 +428,53 @@ static bool is_set_fact(const struct policy_builder *builder, const struct token
     return slot != SLOT_NONE && slot_of(builder, slot)->type == FACT_SET;
 }
 
-/* A test that begins with a bare word. */
+/* A test that begins with a bare word that is no fact. */
+static struct cond *parse_other_word(struct policy_builder *builder, struct lexer *lexer,
+                                     const struct token *word)
+{
+    struct subject subject = {.slot = SLOT_NONE, .unknown = true, .at = word->at};
+    bool negated = take_not(lexer);
+    const struct token *next = lexer_peek(lexer);
+    enum test_kind test;
+
+    if (token_is(next, "in") && is_set_fact(builder, lexer_peek2(lexer)))
+        return negate(builder, parse_has(builder, lexer, word), negated);
+    if (!comparison(next->kind, &test) && !token_is(next, "in") && !token_is(next, "matches"))
+        return refer(builder, word);
+    unknown_fact(builder, word);
+    return parse_rest(builder, lexer, &subject, negated);
+}
+
 static struct cond *parse_word(struct policy_builder *builder, struct lexer *lexer)
 {
     struct token word = lexer_next(lexer);
     struct subject subject = {.at = word.at};
-    const struct token *next = lexer_peek(lexer);
-    enum test_kind test;
+    bool call = lexer_peek(lexer)->kind == TOKEN_LEFT;
 
-    if (next->kind == TOKEN_LEFT && token_is(&word, "lookup"))
-        return parse_lookup(builder, lexer, &subject) ? parse_rest(builder, lexer, &subject) : NULL;
-    if (next->kind == TOKEN_LEFT && token_is(&word, "header"))
-        return parse_header(builder, lexer, &subject) ? parse_rest(builder, lexer, &subject) : NULL;
+    if (call && token_is(&word, "lookup"))
+        return parse_lookup(builder, lexer, &subject) ? parse_rest(builder, lexer, &subject, false)
+                                                      : NULL;
+    if (call && token_is(&word, "header"))
+        return parse_header(builder, lexer, &subject) ? parse_rest(builder, lexer, &subject, false)
+                                                      : NULL;
     if (token_is(&word, "true") || token_is(&word, "false"))
         return cond_new(builder, token_is(&word, "true") ? COND_TRUE : COND_FALSE, &word.at);
     subject.slot = layout_find(builder->facts, word.text);
     if (subject.slot != SLOT_NONE)
-        return parse_rest(builder, lexer, &subject);
-    if (token_is(next, "in") && is_set_fact(builder, lexer_peek2(lexer)))
-        return parse_membership(builder, lexer, &word);
-    if (comparison(next->kind, &test) || token_is(next, "in") || token_is(next, "not") ||
-        token_is(next, "matches")) {
-        unknown_fact(builder, &word);
-        subject.unknown = true;
-        return parse_rest(builder, lexer, &subject);
-    }
-    return refer(builder, &word);
+        return parse_rest(builder, lexer, &subject, false);
+    return parse_other_word(builder, lexer, &word);
 }
 
 struct cond *parse_test(struct policy_builder *builder, struct lexer *lexer)
 {
     const struct token *next = lexer_peek(lexer);
     struct token value;
+    bool negated;
 
     if (next->kind == TOKEN_STRING || next->kind == TOKEN_RAW) {
         value = lexer_next(lexer);
-        return parse_membership(builder, lexer, &value);
+        negated = take_not(lexer);
+        return negate(builder, parse_has(builder, lexer, &value), negated);
     }
     if (next->kind != TOKEN_WORD || token_is(next, "and") || token_is(next, "or") ||
         token_is(next, "in") || token_is(next, "matches")) {

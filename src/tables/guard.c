@@ -163,6 +163,27 @@ static char *state_path(const char *dir, const char *table)
     return copy;
 }
 
+/* "COUNT DOMAIN", or "end COUNT" with DOMAIN "end"; without its line end. */
+static bool read_count(char *line, size_t *count, const char **domain)
+{
+    char *number = line, *end;
+
+    *domain = "end";
+    if (strncmp(line, "end ", 4) == 0)
+        number += 4;
+    if (*number < '0' || *number > '9')
+        return false;
+    errno = 0;
+    unsigned long long value = strtoull(number, &end, 10);
+    if (errno != 0 || value > SIZE_MAX / 200)
+        return false;
+    *count = (size_t)value;
+    if (number != line)
+        return *end == '\0';
+    *domain = end + 1;
+    return *end == ' ' && end[1] != '\0';
+}
+
 /* Reads the state file; NULL when it makes no sense. */
 static struct counts *read_state(FILE *file)
 {
@@ -172,15 +193,18 @@ static struct counts *read_state(FILE *file)
 
     bool good = fgets(line, sizeof(line), file) != NULL && strcmp(line, first_line) == 0;
     while (good && !end && fgets(line, sizeof(line), file) != NULL) {
-        char domain[DOMAIN_SIZE];
-        size_t count;
-        char newline;
-        if (sscanf(line, "end %zu%c", &count, &newline) == 2) {
-            end = newline == '\n' && count == map_count(counts->domains);
+        const char *domain;
+        size_t count = 0;
+        char *newline = strchr(line, '\n');
+        if (newline != NULL)
+            *newline = '\0';
+        good = newline != NULL && read_count(line, &count, &domain);
+        if (!good)
             break;
-        }
-        good = sscanf(line, "%zu %253s%c", &count, domain, &newline) == 3 && newline == '\n';
-        if (good)
+        end = strcmp(domain, "end") == 0;
+        if (end)
+            good = count == map_count(counts->domains);
+        else
             counts_add(counts, strcmp(domain, no_domain) == 0 ? "" : domain, count);
     }
     if (good && end)

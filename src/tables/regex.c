@@ -102,7 +102,9 @@ static size_t read_reference(const char *at, int *group)
         return 2;
     if (length == 0 || length > 3 || (close != '\0' && digits[length] != close))
         return 0;
-    *group = atoi(digits);
+    *group = 0;
+    for (size_t i = 0; i < length; i++)
+        *group = *group * 10 + (digits[i] - '0');
     return (size_t)(digits - at) + length + (close != '\0' ? 1 : 0);
 }
 

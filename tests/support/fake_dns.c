@@ -122,7 +122,8 @@ static bool exists(const struct fake_dns *fake, const char *name)
     return false;
 }
 
-/* The row that answers, at the end of the CNAMEs; NULL when there is none, with *name the last name. */
+/* The row that answers, at the end of the CNAMEs; NULL when there is none, with *name the last
+ * name. */
 static const struct fake_dns_row *resolve(const struct fake_dns *fake, const char **name,
                                           enum dns_type type)
 {
@@ -145,7 +146,9 @@ static const struct dns_answer *make_answer(const struct fake_dns *fake, const c
     const struct fake_dns_row *row = resolve(fake, &last, type);
     struct dns_answer draft = {.name = name,
                                .type = type,
-                               .problem = problem ? problem : row ? row->fault : NULL,
+                               .problem = problem ? problem
+                                          : row   ? row->fault
+                                                  : NULL,
                                .secure = row && row->secure,
                                .expires = clock_ms() + TTL_MS,
                                .records = records};
@@ -221,7 +224,8 @@ static void make_due(struct fake_query *query)
 }
 
 /* Whether it is returned at once, comes later, or is held.  Under lock. */
-static enum fake_dns_when when_due(const struct fake_dns *fake, const char *name, enum dns_type type)
+static enum fake_dns_when when_due(const struct fake_dns *fake, const char *name,
+                                   enum dns_type type)
 {
     const struct fake_dns_row *row = resolve(fake, &name, type);
     enum fake_dns_when when = row ? row->when : FAKE_DNS_AT_ONCE;
@@ -347,7 +351,8 @@ size_t fake_dns_run(struct fake_dns *fake)
     }
 }
 
-static size_t let_go(struct fake_dns *fake, const char *name, enum dns_type type, const char *problem)
+static size_t let_go(struct fake_dns *fake, const char *name, enum dns_type type,
+                     const char *problem)
 {
     size_t count = 0;
 

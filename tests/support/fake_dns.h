@@ -16,8 +16,9 @@ struct loop;
  *         {"slow.example", DNS_A, .when = FAKE_DNS_HELD, .data = {"192.0.2.9"}},
  *     };
  *
- * A name that has a row, or below which one has, exists: other types of it are DNS_NO_DATA, as is a row without
- * data.  Every other name is DNS_NO_NAME.  A CNAME row is followed, unless the type asked for is CNAME.
+ * A name that has a row, or below which one has, exists: other types of it are DNS_NO_DATA, as is a
+ * row without data.  Every other name is DNS_NO_NAME.  A CNAME row is followed, unless the type
+ * asked for is CNAME.
  */
 enum fake_dns_when {
     FAKE_DNS_AT_ONCE, /* returned by dns_ask() itself, as from a cache */
@@ -33,30 +34,33 @@ struct fake_dns_row {
     enum fake_dns_when when;
     const char *fault; /* DNS_FAULT with this problem */
     bool secure;
-    /* A, AAAA: an address; MX: "10 mx.example.org", a null MX is "0 ."; TXT: the text; else a name. */
+    /* A, AAAA: an address; MX: "10 mx.example.org", a null MX is "0 ."; TXT: the text; else a name.
+     */
     const char *data[FAKE_DNS_DATA_MAX];
 };
 
 struct fake_dns;
 
-/* The rows are borrowed.  LOOP may be NULL: then done is called by fake_dns_run() and fake_dns_release(), in
- * the thread that calls them. A row that cannot be read ends the program. */
+/* The rows are borrowed.  LOOP may be NULL: then done is called by fake_dns_run() and
+ * fake_dns_release(), in the thread that calls them. A row that cannot be read ends the program. */
 struct fake_dns *fake_dns_new(const struct fake_dns_row *rows, size_t count, struct loop *loop);
 
-/* Answers what is still open with DNS_FAULT "shutting down", frees.  With a loop: not from its thread, and
- * before loop_free(). */
+/* Answers what is still open with DNS_FAULT "shutting down", frees.  With a loop: not from its
+ * thread, and before loop_free(). */
 void fake_dns_free(struct fake_dns *fake);
 
 struct dns *fake_dns_dns(struct fake_dns *fake);
 
-/* From now on all that would be answered at once is answered later: a test should pass both ways. */
+/* From now on all that would be answered at once is answered later: a test should pass both ways.
+ */
 void fake_dns_all_later(struct fake_dns *fake, bool later);
 
-/* Without a loop: answers all questions that are due, also those asked meanwhile.  Returns how many. */
+/* Without a loop: answers all questions that are due, also those asked meanwhile.  Returns how
+ * many. */
 size_t fake_dns_run(struct fake_dns *fake);
 
-/* Lets go the held questions for NAME and TYPE; NULL means all.  With a loop they are answered there soon,
- * without one inside this call.  Returns how many there were. */
+/* Lets go the held questions for NAME and TYPE; NULL means all.  With a loop they are answered
+ * there soon, without one inside this call.  Returns how many there were. */
 size_t fake_dns_release(struct fake_dns *fake, const char *name, enum dns_type type);
 
 /* The same, but they are answered DNS_FAULT "time-out". */

@@ -3,14 +3,15 @@
 #define POSTERN_TEST_NSD_H
 
 /*
- * A real name server (nsd) on 127.0.0.1 for one test program, with a configuration and a zone of its own in a
- * temporary folder.  It is authoritative for the root, so that a resolver can take it for its forwarder:
- * names that the zone does not hold do not exist.
+ * A real name server (nsd) on 127.0.0.1 for one test program, with a configuration and a zone of
+ * its own in a temporary folder.  It is authoritative for the root, so that a resolver can take it
+ * for its forwarder: names that the zone does not hold do not exist.
  */
 struct nsd;
 
-/* Starts it and waits until it answers.  RECORDS are lines of the zone ".", without its SOA (MINIMUM 60) and
- * NS records.  PORT 0 means any free one.  A failure ends the program with a message. */
+/* Starts it and waits until it answers.  RECORDS are lines of the zone ".", without its SOA
+ * (MINIMUM 60) and NS records.  PORT 0 means any free one.  A failure ends the program with a
+ * message. */
 struct nsd *nsd_start(const char *records, unsigned port);
 
 /* The same for the zone NAME, whose whole text, SOA and NS included, is TEXT. */

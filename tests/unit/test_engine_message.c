@@ -172,6 +172,27 @@ static void never_splits_its_own(void **state)
     rig_free(rig);
 }
 
+/* More recipients than anybody sends to, and no more memory for them. */
+static void takes_so_many_recipients_and_no_more(void **state)
+{
+    enum { LIMIT = 5000 };
+    struct rig *rig = rig_new(&(struct rig_options){.dns = mixed_dns}, STRICT);
+    struct engine_session *session = rig_session(rig);
+
+    (void)state;
+    rig_mail(rig, session, "<a@example.com>");
+    for (int i = 0; i < LIMIT; i++)
+        assert_string_equal(rig_rcpt(rig, session, "<strict@example.org>"), "continue");
+    for (int i = 0; i < 2; i++)
+        assert_memory_equal(rig_rcpt(rig, session, "<strict@example.org>"), "452 4.5.3 Too many",
+                            18);
+    assert_string_equal(rig_field(rig, 0, "rule"), "postern:busy");
+    assert_string_equal(rig_message(rig, session), "550 5.7.1 strict (ref ID)");
+    assert_true(strlen(rig_field(rig, 2, "rcpt")) < 1010);
+    engine_close(session);
+    rig_free(rig);
+}
+
 /* ---- local submissions, observing ---- */
 
 static void local_submissions_meet_local_rules_at_the_end(void **state)
@@ -426,6 +447,7 @@ int main(void)
         cmocka_unit_test(splits_the_next_attempt),
         cmocka_unit_test(splits_five_a_session),
         cmocka_unit_test(never_splits_its_own),
+        cmocka_unit_test(takes_so_many_recipients_and_no_more),
         cmocka_unit_test(local_submissions_meet_local_rules_at_the_end),
         cmocka_unit_test(observe_mode_refuses_nothing),
         cmocka_unit_test(marks_and_holds),
