@@ -12,27 +12,27 @@ struct table;
 struct loop;
 
 /*
- * A check is one constant: its facts, its options, and its probes.  A probe finds facts out of the inputs and the DNS; it
- * never rejects, never blocks and knows nothing of rules.  Adding a check is one file in src/checks and one row in
- * checks.def.
+ * A check is one constant: its facts, its options, and its probes.  A probe finds facts out of the
+ * inputs and the DNS; it never rejects, never blocks and knows nothing of rules.  Adding a check is
+ * one file in src/checks and one row in checks.def.
  */
 
 /* ---- what is known of the SMTP session: the inputs of all probes, filled by the engine ---- */
 struct inputs {
     /* connection */
-    struct addr client;          /* ADDR_NONE when there is none */
-    const char *client_ptr;      /* what the MTA knows of the client's name, unverified; "" */
-    const char *listener;        /* name of the listen block */
-    const char *daemon;          /* {daemon_name}; "" */
-    bool local;                  /* a local submission (sendmail(1)) */
-    const char *helo;            /* as sent; "" before */
-    const char *tls_version;     /* "" without TLS */
+    struct addr client;      /* ADDR_NONE when there is none */
+    const char *client_ptr;  /* what the MTA knows of the client's name, unverified; "" */
+    const char *listener;    /* name of the listen block */
+    const char *daemon;      /* {daemon_name}; "" */
+    bool local;              /* a local submission (sendmail(1)) */
+    const char *helo;        /* as sent; "" before */
+    const char *tls_version; /* "" without TLS */
     /* transaction */
     struct mailbox sender;
     const char *auth_user, *auth_type; /* "" when not authenticated */
     /* recipient: only where the probe's scope is SCOPE_RECIPIENT */
     struct mailbox recipient;
-    unsigned recipients_taken;   /* before this one */
+    unsigned recipients_taken; /* before this one */
     /* message */
     uint64_t message_size;
     unsigned received_count;
@@ -52,12 +52,13 @@ struct probe_run {
 
 typedef void probe_got(struct probe_run *run, const struct dns_answer *answer, uintptr_t tag);
 
-/* Asks; GOT is called later, never inside this call, once per question, with the answer borrowed.  The engine serialises all
- * calls for one session, so a probe needs no lock. */
-void probe_ask(struct probe_run *run, const char *name, enum dns_type type, probe_got *got, uintptr_t tag);
+/* Asks; GOT is called later, never inside this call, once per question, with the answer borrowed.
+ * The engine serialises all calls for one session, so a probe needs no lock. */
+void probe_ask(struct probe_run *run, const char *name, enum dns_type type, probe_got *got,
+               uintptr_t tag);
 
-/* Sets fact NUMBER of the check (its place among the check's rows), which must be among the probe's.  Texts must live in
- * run->arena or be constants. */
+/* Sets fact NUMBER of the check (its place among the check's rows), which must be among the
+ * probe's.  Texts must live in run->arena or be constants. */
 void probe_set(struct probe_run *run, unsigned number, struct value value);
 void probe_set_word(struct probe_run *run, unsigned number, unsigned word);
 void probe_set_text(struct probe_run *run, unsigned number, const char *text);
@@ -66,8 +67,8 @@ void probe_set_fault(struct probe_run *run, unsigned number); /* value_fault() o
 /* The slot behind fact NUMBER (for its words). */
 const struct slot *probe_slot(const struct probe_run *run, unsigned number);
 
-/* All is said: facts of the probe that were not set are in fault.  Questions still open are dropped.  Call exactly once,
- * in start() or in a GOT (or in expire()). */
+/* All is said: facts of the probe that were not set are in fault.  Questions still open are
+ * dropped.  Call exactly once, in start() or in a GOT (or in expire()). */
 void probe_finish(struct probe_run *run);
 
 struct probe {
@@ -75,21 +76,25 @@ struct probe {
     enum stage stage;      /* from which its inputs are there */
     enum scope scope;      /* of its facts */
     unsigned first, count; /* its facts, by number */
-    bool instant;          /* finishes inside start(), asks nothing: run even when nobody needs it yet */
+    bool instant; /* finishes inside start(), asks nothing: run even when nobody needs it yet */
     void (*start)(struct probe_run *run);
-    /* Time is up: set what is known of it (partial sums) and finish; NULL: everything not set is in fault. */
+    /* Time is up: set what is known of it (partial sums) and finish; NULL: everything not set is in
+     * fault. */
     void (*expire)(struct probe_run *run);
 };
 
 /* ---- a check ---- */
 struct check_site {
-    struct arena *arena;              /* of the configuration snapshot */
-    const char *hostname;             /* "" when not configured */
-    const char *base_dir;             /* folder of the configuration file */
-    const char *state_dir;            /* for what must survive a restart */
-    /* Blocks of a kind, in file order; NULL when none (or the defaults block of a kind that is not named). */
+    struct arena *arena;   /* of the configuration snapshot */
+    const char *hostname;  /* "" when not configured */
+    const char *base_dir;  /* folder of the configuration file */
+    const char *state_dir; /* for what must survive a restart */
+    bool looks_only;       /* a command that must change nothing on disk */
+    /* Blocks of a kind, in file order; NULL when none (or the defaults block of a kind that is not
+     * named). */
     const struct block_head *(*blocks)(const struct check_site *site, const char *kind);
-    /* A table by name; NULL when there is none (already reported). Borrowed: lives as long as the snapshot. */
+    /* A table by name; NULL when there is none (already reported). Borrowed: lives as long as the
+     * snapshot. */
     struct table *(*table)(const struct check_site *site, const char *name);
     struct diag *diag;
 };
@@ -103,18 +108,21 @@ struct check {
     size_t block_count;
     const struct probe *probes;
     size_t probe_count;
-    /* Makes the check's state for one configuration snapshot; reports errors to site->diag.  May be NULL. */
+    /* Makes the check's state for one configuration snapshot; reports errors to site->diag.  May be
+     * NULL. */
     void *(*open)(const struct check_site *site);
     void (*close)(void *state);
-    /* Work that goes on beside sessions (probing lists): called once when the snapshot goes live and again every TICK seconds
-     * from the housekeeping thread; must not block.  May be NULL. */
+    /* Work that goes on beside sessions (probing lists): called once when the snapshot goes live
+     * and again every TICK seconds from the housekeeping thread; must not block.  May be NULL. */
     void (*tick)(void *state, struct dns *dns, struct loop *loop);
-    /* Whether the first round of tick()'s work is over, so that commands that run once can wait for it.  NULL: yes. */
+    /* Whether the first round of tick()'s work is over, so that commands that run once can wait for
+     * it.  NULL: yes. */
     bool (*settled)(void *state);
-    /* Whether this configuration can ever make the probe's facts anything but absent (a dnsbl probe without blocks need not
-     * run).  NULL: yes. */
+    /* Whether this configuration can ever make the probe's facts anything but absent (a dnsbl probe
+     * without blocks need not run).  NULL: yes. */
     bool (*used)(void *state, const struct probe *probe);
-    /* What probe NUMBER costs, for `postern check`: "2 lists", "1 table, 3 questions".  NULL: nothing to say. In the arena. */
+    /* What probe NUMBER costs, for `postern check`: "2 lists", "1 table, 3 questions".  NULL:
+     * nothing to say. In the arena. */
     const char *(*cost)(void *state, const struct probe *probe, struct arena *arena);
 };
 

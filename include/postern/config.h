@@ -9,8 +9,8 @@
 struct table;
 
 /*
- * The configuration: an immutable, reference-counted snapshot of everything in the file.  A reload makes a new one; sessions
- * under way keep theirs.
+ * The configuration: an immutable, reference-counted snapshot of everything in the file.  A reload
+ * makes a new one; sessions under way keep theirs.
  */
 enum listen_mode { LISTEN_ENFORCE, LISTEN_OBSERVE };
 enum audit_mail { AUDIT_NO, AUDIT_YES };
@@ -61,8 +61,8 @@ struct config {
     const char *hostname; /* "" unless written */
     const char *help_url; /* "" unless written */
     const char *state_dir;
-    int64_t speak_at;     /* 0 mail, 1 rcpt */
-    int64_t mixed;        /* enum mixed */
+    int64_t speak_at; /* 0 mail, 1 rcpt */
+    int64_t mixed;    /* enum mixed */
     /* blocks of the core */
     const struct listen_options *listens; /* a chain by head.next */
     const struct resolver_block *resolver;
@@ -78,18 +78,20 @@ struct config {
     uint64_t version; /* counts up with each snapshot of the process; in records */
 };
 
-/* What the checks bring: kept apart so that this module knows no check.  Built once per process (or test). */
+/* What the checks bring: kept apart so that this module knows no check.  Built once per process (or
+ * test). */
 struct check;
 struct config_schema {
     const struct check *const *checks;
     size_t check_count;
     const struct layout *layout; /* of the checks' facts */
+    bool looks_only;             /* commands that must change nothing on disk */
     const slot_t *first_slot;
 };
 
-/* Reads PATH and all it includes, checks everything, opens tables and checks' states.  NULL when there are errors in DIAG.  The
- * caller owns one reference.  Sources of the messages live as long as DIAG's user needs them: they are kept by the
- * snapshot, or, on failure, leaked into DIAG. */
+/* Reads PATH and all it includes, checks everything, opens tables and checks' states.  NULL when
+ * there are errors in DIAG.  The caller owns one reference.  Sources of the messages live as long
+ * as DIAG's user needs them: they are kept by the snapshot, or, on failure, leaked into DIAG. */
 struct config *config_load(const char *path, const struct config_schema *schema, struct diag *diag);
 
 struct config *config_ref(struct config *config);
@@ -98,14 +100,15 @@ void config_unref(struct config *config);
 /* A table by name, or NULL. */
 struct table *config_table(const struct config *config, const char *name);
 
-/* Blocks of a kind in file order (a check's), or the defaults block when the kind is not named; NULL when none. */
+/* Blocks of a kind in file order (a check's), or the defaults block when the kind is not named;
+ * NULL when none. */
 const struct block_head *config_blocks(const struct config *config, const char *kind);
 
 /* Refreshes changed table files; from the housekeeping thread. */
 void config_refresh(struct config *config);
 
-/* The core's rows (top-level scalars as a block named "", then the blocks), for printing and for holding the manual against
- * them; the checks' blocks are in the schema. */
+/* The core's rows (top-level scalars as a block named "", then the blocks), for printing and for
+ * holding the manual against them; the checks' blocks are in the schema. */
 const struct option_block *config_core_blocks(size_t *count);
 
 #endif

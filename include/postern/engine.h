@@ -9,10 +9,11 @@
 #include <postern/reply.h>
 
 /*
- * The engine: stages of SMTP sessions become facts, facts become outcomes.  Asynchronous by contract: engine_stage() starts what
- * open rules need and calls DONE when the outcome is certain, perhaps at once, inside the call; it never blocks its caller.
- * A session's calls come one after the other (from any threads); answers of lookups arrive in between from the loop.  One lock
- * per session is inside; callers hold none, and DONE is called without it.
+ * The engine: stages of SMTP sessions become facts, facts become outcomes.  Asynchronous by
+ * contract: engine_stage() starts what open rules need and calls DONE when the outcome is certain,
+ * perhaps at once, inside the call; it never blocks its caller. A session's calls come one after
+ * the other (from any threads); answers of lookups arrive in between from the loop.  One lock per
+ * session is inside; callers hold none, and DONE is called without it.
  */
 struct engine;
 struct engine_session;
@@ -20,9 +21,9 @@ struct resolver;
 
 struct engine_options {
     struct dns *dns;
-    struct loop *loop;      /* deadlines */
-    struct audit *audit;    /* NULL: no records (the sink below may be set) */
-    bool everything;        /* find out all facts, needed or not, and wait for them (explain) */
+    struct loop *loop;   /* deadlines */
+    struct audit *audit; /* NULL: no records (the sink below may be set) */
+    bool everything;     /* find out all facts, needed or not, and wait for them (explain) */
     /* Sees each record before it goes out; may be NULL.  Called without locks. */
     void (*recorded)(void *arg, const struct audit_field *fields, size_t count);
     void *arg;
@@ -39,7 +40,8 @@ void engine_configure(struct engine *engine, struct config *config);
 /* The present snapshot, with a reference for the caller. */
 struct config *engine_config(struct engine *engine);
 
-/* Once a second from the housekeeping thread: tables are refreshed, checks' ticks run, old split memories dropped. */
+/* Once a second from the housekeeping thread: tables are refreshed, checks' ticks run, old split
+ * memories dropped. */
 void engine_tick(struct engine *engine);
 
 /* ---- a session ---- */
@@ -49,21 +51,24 @@ void engine_close(struct engine_session *session); /* ends a transaction under w
 const struct config *engine_session_config(const struct engine_session *session);
 
 /* Each takes copies of what it is given.  Strings are as the client sent them; NULL is "". */
-void engine_connect(struct engine_session *session, const struct addr *client, const char *ptr, const char *daemon,
-                    bool local, const char *mta_hostname);
+void engine_connect(struct engine_session *session, const struct addr *client, const char *ptr,
+                    const char *daemon, bool local, const char *mta_hostname);
 void engine_helo(struct engine_session *session, const char *helo);
 void engine_tls(struct engine_session *session, const char *version);
-void engine_mail(struct engine_session *session, const char *path, const char *auth_user, const char *auth_type);
+void engine_mail(struct engine_session *session, const char *path, const char *auth_user,
+                 const char *auth_type);
 void engine_rcpt(struct engine_session *session, const char *path);
 void engine_queue_id(struct engine_session *session, const char *qid);
 void engine_header(struct engine_session *session, const char *name, const char *value);
 void engine_body(struct engine_session *session, size_t length);
 
-/* The transaction is over (accepted, rejected, aborted); facts of the connection stay.  Lookups of it are dropped. */
+/* The transaction is over (accepted, rejected, aborted); facts of the connection stay.  Lookups of
+ * it are dropped. */
 void engine_end(struct engine_session *session);
 
 /* The MTA itself refused this recipient (SMFIP_RCPT_REJ): recorded, nothing else. */
-void engine_mta_refused(struct engine_session *session, const char *path, const char *code, const char *text);
+void engine_mta_refused(struct engine_session *session, const char *path, const char *code,
+                        const char *text);
 
 /* ---- outcomes ---- */
 enum action_kind {
@@ -73,7 +78,8 @@ enum action_kind {
 };
 
 struct header_change {
-    const char *name, *value; /* to add; fields of this name that came with the message are removed */
+    const char *name,
+        *value; /* to add; fields of this name that came with the message are removed */
 };
 
 struct action {
@@ -83,24 +89,30 @@ struct action {
     const struct header_change *headers; /* end of message, CONTINUE and QUARANTINE */
     size_t header_count;
     bool observed; /* mode observe: kind is CONTINUE, the record says what it would have been */
-    struct verdict verdict; /* what the rules gave at this stage, for explain; certain is always true */
-    const char *rule;       /* name of the rule that decided, or postern:fault, postern:split; "" for none */
+    struct verdict
+        verdict; /* what the rules gave at this stage, for explain; certain is always true */
+    const char
+        *rule; /* name of the rule that decided, or postern:fault, postern:split; "" for none */
 };
 
 typedef void engine_done(void *arg, const struct action *action);
 
-/* Decides STAGE: STAGE_RCPT speaks of the recipient given last.  Calls DONE exactly once; *action and all it points to live until the
- * next call for the session. At stages where nothing can be said it calls DONE at once.  At STAGE_MESSAGE the record of an
- * accepted message is written; the caller then calls engine_end().
+/* Decides STAGE: STAGE_RCPT speaks of the recipient given last.  Calls DONE exactly once; *action
+ * and all it points to live until the next call for the session. At stages where nothing can be
+ * said it calls DONE at once.  At STAGE_MESSAGE the record of an accepted message is written; the
+ * caller then calls engine_end().
  *
- * While a stage waits, engine_end() and engine_close() may be called (the peer is gone): DONE then hears ACTION_CONTINUE, inside that call, or,
- * where the outcome has just fallen, a moment later from the loop's thread. Other events must wait for DONE. */
+ * While a stage waits, engine_end() and engine_close() may be called (the peer is gone): DONE then
+ * hears ACTION_CONTINUE, inside that call, or, where the outcome has just fallen, a moment later
+ * from the loop's thread. Other events must wait for DONE. */
 void engine_stage(struct engine_session *session, enum stage stage, engine_done *done, void *arg);
 
-/* The transaction's short id (6 letters and digits), as it stands in replies and records; "" outside a transaction. */
+/* The transaction's short id (6 letters and digits), as it stands in replies and records; ""
+ * outside a transaction. */
 const char *engine_id(const struct engine_session *session);
 
-/* For explain: the values of the facts as they stand (connection, transaction, last recipient, message). */
+/* For explain: the values of the facts as they stand (connection, transaction, last recipient,
+ * message). */
 void engine_view(const struct engine_session *session, struct view *view);
 
 #endif

@@ -7,9 +7,10 @@
 struct arena;
 
 /*
- * Facts: what checks find out about an SMTP transaction, typed.  A fact has a stage from which it can be known and a
- * scope it belongs to.  The registry is built once from the rows of all checks; a policy adds derived
- * facts behind them (`X in TABLE`, `matches`, `header()`).  A position in the registry or layout is a slot.
+ * Facts: what checks find out about an SMTP transaction, typed.  A fact has a stage from which it
+ * can be known and a scope it belongs to.  The registry is built once from the rows of all checks;
+ * a policy adds derived facts behind them (`X in TABLE`, `matches`, `header()`).  A position in the
+ * registry or layout is a slot.
  *
  * Everything here is pure data: no I/O, no locks.
  */
@@ -39,8 +40,8 @@ enum fact_type {
     FACT_LOCAL_PART, /* compared without case */
     FACT_ADDRESS,    /* local@domain; compared without case */
     FACT_IP,
-    FACT_WORD,       /* one of the fact's own words */
-    FACT_SET,        /* set of names, compared without case */
+    FACT_WORD, /* one of the fact's own words */
+    FACT_SET,  /* set of names, compared without case */
 };
 
 struct fact_row {
@@ -48,12 +49,13 @@ struct fact_row {
     enum fact_type type;
     enum stage stage;
     enum scope scope;
-    const char *words; /* FACT_WORD: "known unknown unavailable!"; a word with ! is the fact's fault */
-    const char *help;  /* one line for the manual */
+    const char
+        *words; /* FACT_WORD: "known unknown unavailable!"; a word with ! is the fact's fault */
+    const char *help; /* one line for the manual */
 };
 
 enum value_state {
-    VALUE_OPEN,  /* not known yet: the stage has not come, or the lookup is under way */
+    VALUE_OPEN, /* not known yet: the stage has not come, or the lookup is under way */
     VALUE_KNOWN,
     VALUE_FAULT, /* could not be found out; final */
 };
@@ -63,16 +65,17 @@ struct text_set {
     const char *const *items;
 };
 
-/* A zeroed value is VALUE_OPEN.  Texts are never NULL in a value that is not open; they live in the arena of
- * the value's scope.  A value in fault may still carry what is known, for texts. */
+/* A zeroed value is VALUE_OPEN.  Texts are never NULL in a value that is not open; they live in the
+ * arena of the value's scope.  A value in fault may still carry what is known, for texts. */
 struct value {
-    uint8_t state;   /* enum value_state */
-    uint16_t word;   /* FACT_WORD: index among the row's words, in fault too */
-    struct addr ip;  /* FACT_IP */
-    int64_t low;     /* FACT_NUMBER: the number, or the least it can be while in fault; FACT_BOOL: 0 or 1 */
-    int64_t high;    /* FACT_NUMBER: the most it can be (= low unless in fault) */
-    const char *text;  /* TEXT, DOMAIN, LOCAL_PART, ADDRESS: canonical */
-    const char *shown; /* as the client sent it, for replies and records; NULL: as text */
+    uint8_t state;  /* enum value_state */
+    uint16_t word;  /* FACT_WORD: index among the row's words, in fault too */
+    struct addr ip; /* FACT_IP */
+    int64_t
+        low; /* FACT_NUMBER: the number, or the least it can be while in fault; FACT_BOOL: 0 or 1 */
+    int64_t high;        /* FACT_NUMBER: the most it can be (= low unless in fault) */
+    const char *text;    /* TEXT, DOMAIN, LOCAL_PART, ADDRESS: canonical */
+    const char *shown;   /* as the client sent it, for replies and records; NULL: as text */
     struct text_set set; /* FACT_SET */
 };
 
@@ -82,12 +85,13 @@ typedef uint32_t slot_t;
 #define SLOT_NONE ((slot_t)-1)
 
 struct slot {
-    const char *name;  /* as written in a condition; for derived facts a rendering ("client.ip in trusted") */
-    uint8_t type;      /* enum fact_type */
-    uint8_t stage;     /* enum stage */
-    uint8_t scope;     /* enum scope */
+    const char *name; /* as written in a condition; for derived facts a rendering ("client.ip in
+                         trusted") */
+    uint8_t type;     /* enum fact_type */
+    uint8_t stage;    /* enum stage */
+    uint8_t scope;    /* enum scope */
     uint16_t word_count;
-    uint16_t fault_word;        /* FACT_WORD: index of the fault word, or word_count when it has none */
+    uint16_t fault_word; /* FACT_WORD: index of the fault word, or word_count when it has none */
     const char *const *words;   /* without the ! */
     uint32_t index;             /* position among the slots of its scope */
     const struct fact_row *row; /* NULL for a derived fact */
@@ -99,20 +103,21 @@ struct layout {
     struct slot *slots;
     size_t count;
     size_t scope_count[SCOPE_COUNT];
-    size_t room;              /* of slots */
+    size_t room; /* of slots */
     struct arena *arena;
     struct name_index *names; /* name -> slot */
 };
 
-/* The values of one scope: layout->scope_count[scope] of them, at slot->index.  What the decision sees is one
- * array per scope; those whose time has not come may be NULL (all open). */
+/* The values of one scope: layout->scope_count[scope] of them, at slot->index.  What the decision
+ * sees is one array per scope; those whose time has not come may be NULL (all open). */
 struct view {
     const struct value *scope[SCOPE_COUNT];
 };
 
 /* ---- the registry ---- */
 
-/* Rows of several checks in order; the slot of row j of part i is the sum of the counts before it + j. */
+/* Rows of several checks in order; the slot of row j of part i is the sum of the counts before it +
+ * j. */
 struct fact_part {
     const struct fact_row *rows;
     size_t count;
@@ -121,12 +126,12 @@ struct fact_part {
 /* A layout with one slot per row.  Names are unique (asserted).  Lives in ARENA. */
 struct layout *layout_new(struct arena *arena, const struct fact_part *parts, size_t part_count);
 
-/* A copy with room for EXTRA further slots (added by layout_add, which makes more room when it is used up: slots
- * keep their numbers, but pointers to them do not survive it). */
+/* A copy with room for EXTRA further slots (added by layout_add, which makes more room when it is
+ * used up: slots keep their numbers, but pointers to them do not survive it). */
 struct layout *layout_extend(struct arena *arena, const struct layout *base, size_t extra);
 
-/* Adds a slot; returns its number.  NAME is not copied and is not there yet (asserted).  Not FACT_WORD: words
- * come from rows. */
+/* Adds a slot; returns its number.  NAME is not copied and is not there yet (asserted).  Not
+ * FACT_WORD: words come from rows. */
 slot_t layout_add(struct layout *layout, const char *name, enum fact_type type, enum stage stage,
                   enum scope scope);
 
@@ -152,16 +157,18 @@ struct value value_word(const struct slot *slot, unsigned word);
 /* What a fact of this slot is when it could not be found out: fault word, interval without bounds
  * (INT64_MIN..INT64_MAX), "", empty set, all in fault. */
 struct value value_fault(const struct slot *slot);
-/* What a fact that does not apply is: "", 0, false, empty set, no address, the first word; known. */
+/* What a fact that does not apply is: "", 0, false, empty set, no address, the first word; known.
+ */
 struct value value_absent(const struct slot *slot);
 
-/* How a value is shown in replies and records: shown text, number ("3" or "1..5"), "yes"/"no", word, address,
- * set joined with ", ".  In ARENA or constant.  An open value is "". */
+/* How a value is shown in replies and records: shown text, number ("3" or "1..5"), "yes"/"no",
+ * word, address, set joined with ", ".  In ARENA or constant.  An open value is "". */
 const char *value_show(struct arena *arena, const struct slot *slot, const struct value *value);
 
 /* ---- names to numbers ---- */
 
-/* An index of names in an arena: it grows there and dies with it, so nobody frees it. Names are not copied. */
+/* An index of names in an arena: it grows there and dies with it, so nobody frees it. Names are not
+ * copied. */
 struct name_index *name_index_new(struct arena *arena, size_t expected);
 
 /* Sets NAME to NUMBER (not NAME_NONE).  False, and nothing is changed, when it is there already. */

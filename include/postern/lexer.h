@@ -9,12 +9,13 @@ struct arena;
 /*
  * The configuration language's words.  One lexer serves the file and the conditions in it.
  * Bare words are runs of letters, digits and . _ - / : @ * % + [ ] ~ ? & ; strings stand in double
- * quotes with \" and \\ as the only escapes (any other backslash is itself, so that "a\nb" holds the two
- * characters that a reply's text wants there); raw strings stand in single quotes without any.  A string
- * ends on its own line.  A # outside strings begins a comment.  Lines end with LF or CRLF.
+ * quotes with \" and \\ as the only escapes (any other backslash is itself, so that "a\nb" holds
+ * the two characters that a reply's text wants there); raw strings stand in single quotes without
+ * any.  A string ends on its own line.  A # outside strings begins a comment.  Lines end with LF or
+ * CRLF.
  *
- * What is no text (NULs, control characters, bytes that are not UTF-8) is an error with its place; characters
- * outside ASCII may stand in strings and comments only.  A lexer belongs to one thread.
+ * What is no text (NULs, control characters, bytes that are not UTF-8) is an error with its place;
+ * characters outside ASCII may stand in strings and comments only.  A lexer belongs to one thread.
  */
 enum token_kind {
     TOKEN_END,    /* end of input */
@@ -64,10 +65,11 @@ bool lexer_accept(struct lexer *lexer, enum token_kind kind);
  * the next one stands on another line) and takes nothing. */
 bool lexer_expect(struct lexer *lexer, enum token_kind kind, const char *what);
 
-/* After an error: goes past the end of the statement, which is its ';', or its whole { } block with a ';'
- * behind it, or just before a '}' that closes what is around it.  Where lexer_expect() has just missed a
- * ';' at the end of a line, the statement counts as ended there.  Takes nothing at a '}' or at the end of
- * input: a parser's loop over the top level has to take a stray '}' itself. */
+/* After an error: goes past the end of the statement, which is its ';', or its whole { } block with
+ * a ';' behind it, or just before a '}' that closes what is around it.  Where lexer_expect() has
+ * just missed a
+ * ';' at the end of a line, the statement counts as ended there.  Takes nothing at a '}' or at the
+ * end of input: a parser's loop over the top level has to take a stray '}' itself. */
 void lexer_skip_statement(struct lexer *lexer);
 
 /* "';'", "'{'", "a word" ... for messages. */

@@ -5,11 +5,13 @@
 #include <postern/engine.h>
 
 /*
- * One SMTP session as an MTA tells it through the milter protocol: what it says becomes facts and stages, what is decided
- * becomes replies and header changes.  Knows nothing of libmilter; a front (milter/libmilter.c) feeds it.
+ * One SMTP session as an MTA tells it through the milter protocol: what it says becomes facts and
+ * stages, what is decided becomes replies and header changes.  Knows nothing of libmilter; a front
+ * (milter/libmilter.c) feeds it.
  *
- * The events of one session come one after the other, from any thread.  Each of the deciding events calls DONE exactly
- * once, perhaps inside the call; until then the front sends no further event of this session.
+ * The events of one session come one after the other, from any thread.  Each of the deciding events
+ * calls DONE exactly once, perhaps inside the call; until then the front sends no further event of
+ * this session.
  */
 struct session;
 
@@ -23,7 +25,7 @@ struct session_macros {
 
 enum session_verb {
     SESSION_CONTINUE,
-    SESSION_REPLY,    /* code, enhanced, lines */
+    SESSION_REPLY, /* code, enhanced, lines */
 };
 
 /* Changes at the end of message, in the order in which the front must make them. */
@@ -41,12 +43,12 @@ struct session_change {
 
 struct session_answer {
     enum session_verb verb;
-    const struct reply *reply;       /* REPLY; always valid (reply_valid) */
-    const char *const *lines;        /* REPLY: its lines with % doubled, reply->line_count of them */
-    const char *enhanced;            /* REPLY: "5.1.1" */
+    const struct reply *reply; /* REPLY; always valid (reply_valid) */
+    const char *const *lines;  /* REPLY: its lines with % doubled, reply->line_count of them */
+    const char *enhanced;      /* REPLY: "5.1.1" */
     const struct session_change *changes;
     size_t change_count;
-    const struct action *action;     /* the engine's, for explain; NULL where nothing was decided */
+    const struct action *action; /* the engine's, for explain; NULL where nothing was decided */
 };
 
 /* *answer lives until the next event of the session. */
@@ -70,23 +72,26 @@ struct session_needs {
 };
 struct session_needs session_needs(const struct session *session);
 
-/* HOST is the client's name as the MTA says it ("[192.0.2.1]" when it has none); ADDR NULL or ADDR_NONE where there is none; PORT in host
- * order (0 with a local submission). */
-void session_connect(struct session *session, const char *host, const struct addr *addr, unsigned port,
-                     const struct session_macros *macros, session_done *done, void *arg);
+/* HOST is the client's name as the MTA says it ("[192.0.2.1]" when it has none); ADDR NULL or
+ * ADDR_NONE where there is none; PORT in host order (0 with a local submission). */
+void session_connect(struct session *session, const char *host, const struct addr *addr,
+                     unsigned port, const struct session_macros *macros, session_done *done,
+                     void *arg);
 void session_helo(struct session *session, const char *helo, const struct session_macros *macros,
                   session_done *done, void *arg);
 /* ARGV as the protocol gives it: the path, then the ESMTP parameters; NULL-terminated. */
-void session_mail(struct session *session, const char *const *argv, const struct session_macros *macros,
-                  session_done *done, void *arg);
-void session_rcpt(struct session *session, const char *const *argv, const struct session_macros *macros,
-                  session_done *done, void *arg);
-void session_data(struct session *session, const struct session_macros *macros, session_done *done, void *arg);
+void session_mail(struct session *session, const char *const *argv,
+                  const struct session_macros *macros, session_done *done, void *arg);
+void session_rcpt(struct session *session, const char *const *argv,
+                  const struct session_macros *macros, session_done *done, void *arg);
+void session_data(struct session *session, const struct session_macros *macros, session_done *done,
+                  void *arg);
 /* These three decide nothing. */
 void session_header(struct session *session, const char *name, const char *value);
 void session_eoh(struct session *session, const struct session_macros *macros);
 void session_body(struct session *session, const unsigned char *bytes, size_t length);
-void session_eom(struct session *session, const struct session_macros *macros, session_done *done, void *arg);
+void session_eom(struct session *session, const struct session_macros *macros, session_done *done,
+                 void *arg);
 void session_abort(struct session *session);
 
 /* The macros to ask the MTA for, per stage; "" where none. */

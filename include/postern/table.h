@@ -51,6 +51,7 @@ struct table_key {
 struct table_guard {
     const char *state_dir;   /* /var/lib/postern; NULL: counts are kept in memory only */
     unsigned shrink_percent; /* 0: no guard */
+    bool read_only;          /* a command looks: kept counts are read, never written */
 };
 
 struct table;

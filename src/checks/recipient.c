@@ -277,7 +277,8 @@ static void *open_recipient(const struct check_site *site)
     if (block == NULL)
         return state;
     const struct table_guard guard = {.state_dir = site->state_dir,
-                                      .shrink_percent = (unsigned)block->shrink_guard};
+                                      .shrink_percent = (unsigned)block->shrink_guard,
+                                      .read_only = site->looks_only};
     if (block->delimiter != NULL)
         state->delimiter = block->delimiter;
     state->domains = table_of(site, block->domains);

@@ -4,6 +4,7 @@
 #include <postern/arena.h>
 #include <postern/check.h>
 #include <postern/front.h>
+#include <postern/log.h>
 #include <postern/policy.h>
 #include <postern/table.h>
 
@@ -88,7 +89,8 @@ static int run_check(const struct command *command, int argc, char **argv)
     }
     if (optind != argc)
         return cli_usage(command);
-    struct config *config = cli_load(path);
+    log_open("postern", LOG_LEVEL_WARNING, 1, 0);
+    struct config *config = cli_load(path, true);
     if (config == NULL)
         return EXIT_TROUBLE;
     int result = EXIT_DONE;

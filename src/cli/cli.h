@@ -26,10 +26,11 @@ int cli_help(const struct command *command);
 int cli_usage(const struct command *command);
 
 /* What all subcommands need of the checks; lives until the process ends. */
-const struct config_schema *cli_schema(void);
+struct config_schema *cli_schema(void);
 
-/* Loads PATH and prints its messages to stderr.  NULL after errors. */
-struct config *cli_load(const char *path);
+/* Loads PATH and prints its messages to stderr.  NULL after errors.  LOOKS_ONLY: nothing is changed
+ * on disk, as a command that only tells must not. */
+struct config *cli_load(const char *path, bool looks_only);
 
 /* A resolver as the configuration wants it; NULL and a text in *error (to be freed). */
 struct resolver *cli_resolver(const struct config *config, struct loop *loop, char **error);

@@ -28,7 +28,7 @@ int cli_usage(const struct command *command)
     return EXIT_USAGE;
 }
 
-const struct config_schema *cli_schema(void)
+struct config_schema *cli_schema(void)
 {
     static struct config_schema schema;
     if (schema.layout == NULL) {
@@ -42,9 +42,10 @@ const struct config_schema *cli_schema(void)
     return &schema;
 }
 
-struct config *cli_load(const char *path)
+struct config *cli_load(const char *path, bool looks_only)
 {
     struct diag *diag = diag_new();
+    cli_schema()->looks_only = looks_only;
     struct config *config = config_load(path, cli_schema(), diag);
     diag_print(diag, stderr);
     if (config == NULL)

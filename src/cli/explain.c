@@ -338,7 +338,7 @@ static int run_with(const struct command *command, struct explain_options *optio
         if (message == NULL)
             return EXIT_TROUBLE;
     }
-    struct config *config = cli_load(options->config);
+    struct config *config = cli_load(options->config, true);
     if (config == NULL)
         return EXIT_TROUBLE;
     int result = explain(options, config, message);

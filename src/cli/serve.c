@@ -286,7 +286,7 @@ static int run_serve(const struct command *command, int argc, char **argv)
     }
     if (optind != argc)
         return cli_usage(command);
-    daemon.config = cli_load(daemon.path);
+    daemon.config = cli_load(daemon.path, false);
     if (daemon.config == NULL)
         return EXIT_TROUBLE;
     log_open(daemon.config->log->ident, (enum log_level)daemon.config->log->level,

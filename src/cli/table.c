@@ -157,7 +157,7 @@ static int run_table(const struct command *command, int argc, char **argv)
         return EXIT_USAGE;
     }
     log_open("postern", LOG_LEVEL_WARNING, 1, 0);
-    struct config *config = cli_load(options.config);
+    struct config *config = cli_load(options.config, !options.accept);
     if (config == NULL)
         return EXIT_TROUBLE;
     int result = with_config(config, &options, argv + optind);

@@ -53,6 +53,7 @@ static void open_checks(struct reading *reading, const char *base_dir)
         .hostname = config->hostname,
         .base_dir = base_dir,
         .state_dir = config->state_dir,
+        .looks_only = schema->looks_only,
         .blocks = site_blocks,
         .table = site_table,
         .diag = reading->diag,

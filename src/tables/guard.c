@@ -34,6 +34,7 @@ struct guard {
     struct counts *last; /* NULL: no image was ever trusted */
     struct stat written; /* the state file as it was last read or written */
     bool write_failed;
+    bool read_only;
 };
 
 static struct counts *counts_empty(void)
@@ -163,12 +164,12 @@ static char *state_path(const char *dir, const char *table)
     return copy;
 }
 
-/* "COUNT DOMAIN", or "end COUNT" with DOMAIN "end"; without its line end. */
+/* "COUNT DOMAIN", or "end COUNT" with DOMAIN NULL; without its line end. */
 static bool read_count(char *line, size_t *count, const char **domain)
 {
     char *number = line, *end;
 
-    *domain = "end";
+    *domain = NULL;
     if (strncmp(line, "end ", 4) == 0)
         number += 4;
     if (*number < '0' || *number > '9')
@@ -201,7 +202,7 @@ static struct counts *read_state(FILE *file)
         good = newline != NULL && read_count(line, &count, &domain);
         if (!good)
             break;
-        end = strcmp(domain, "end") == 0;
+        end = domain == NULL;
         if (end)
             good = count == map_count(counts->domains);
         else
@@ -242,6 +243,7 @@ struct guard *guard_new(const char *table, const struct table_guard *config)
 
     guard->table = xstrdup(table);
     guard->percent = config->shrink_percent;
+    guard->read_only = config->read_only;
     if (config->state_dir != NULL)
         guard->path = state_path(config->state_dir, table);
     load_state(guard);
@@ -320,7 +322,7 @@ void guard_take(struct guard *guard, struct counts *counts)
     bool changed = guard->last == NULL || comparison.differs;
     counts_free(guard->last);
     guard->last = counts;
-    if (guard->path == NULL || (!changed && !guard->write_failed))
+    if (guard->path == NULL || guard->read_only || (!changed && !guard->write_failed))
         return;
     if (write_state(guard)) {
         guard->write_failed = false;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef POSTERN_TEST_RESOLVER_RIG_H
+#define POSTERN_TEST_RESOLVER_RIG_H
+
+#include <stdatomic.h>
+
+#include <postern/loop.h>
+#include <postern/resolver.h>
+
+#include "nsd.h"
+
+/* A resolver on a loop of its own, and the server it asks. */
+struct rig {
+    struct nsd *nsd; /* may be NULL */
+    struct loop *loop;
+    struct resolver *resolver;
+};
+
+/* Takes the server over.  OPTIONS may be NULL; servers are filled in when NSD is given.  Ends the
+ * program when the resolver cannot be made. */
+struct rig *rig_new(struct nsd *nsd, const struct resolver_options *options);
+
+/* Resolver, loop, server. */
+void rig_free(struct rig *rig);
+
+/* What came back of one question, by seen_note() as its done. */
+struct seen {
+    struct dns_query *query;
+    atomic_int calls;
+    enum dns_status status;
+    char problem[32];
+};
+
+void seen_note(void *arg, const struct dns_answer *answer);
+
+/* Waits until it was called; ends the program after 20 s. */
+void seen_wait(struct seen *seen);
+
+/* By how much this build is slower than a plain one; for upper bounds of time. */
+int slow(void);
+
+#endif
