@@ -60,6 +60,10 @@ void session_close(struct session *session);
 /* The engine's session behind it; borrowed. */
 struct engine_session *session_engine(struct session *session);
 
+/* The front has negotiated that header values come and go with the blank behind the colon
+ * (SMFIP_HDR_LEADSPC); without this call one blank is taken away by the MTA and put back by it. */
+void session_leading_space(struct session *session, bool yes);
+
 /* Whether a transaction is under way (MAIL taken, neither ended nor aborted). */
 bool session_busy(const struct session *session);
 

@@ -226,6 +226,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long offered_actions,
     *out2 = 0;
     *out3 = 0;
     peer->steps = *steps;
+    session_leading_space(peer->session, (*steps & SMFIP_HDR_LEADSPC) != 0);
     if ((*actions & SMFIF_SETSYMLIST) != 0)
         ask_symbols(context);
     return SMFIS_CONTINUE;

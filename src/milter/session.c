@@ -29,6 +29,7 @@ struct session {
     struct arena *fixed; /* of the session */
     struct counted_name *names;
     size_t name_count;
+    bool leading_space; /* header values come and go with the blank behind the colon */
     bool busy; /* between MAIL and the end of the transaction */
     struct session_answer answer;
     session_done *done;
@@ -81,6 +82,11 @@ void session_close(struct session *session)
 struct engine_session *session_engine(struct session *session)
 {
     return session->engine;
+}
+
+void session_leading_space(struct session *session, bool yes)
+{
+    session->leading_space = yes;
 }
 
 bool session_busy(const struct session *session)
@@ -147,9 +153,12 @@ static void plan_changes(struct session *session, const struct action *action)
         for (unsigned n = occurrences(session, name); n > 0; n--)
             add_change(answer, changes, CHANGE_DELETE, name, NULL, n);
     }
-    for (size_t i = action->header_count; i-- > 0;)
-        add_change(answer, changes, CHANGE_INSERT, action->headers[i].name,
-                   action->headers[i].value, 0);
+    for (size_t i = action->header_count; i-- > 0;) {
+        const char *value = action->headers[i].value;
+        if (session->leading_space)
+            value = arena_printf(session->arena, " %s", value);
+        add_change(answer, changes, CHANGE_INSERT, action->headers[i].name, value, 0);
+    }
     if (action->kind == ACTION_QUARANTINE)
         add_change(answer, changes, CHANGE_QUARANTINE, NULL, action->reason, 0);
 }
