@@ -126,7 +126,9 @@ fuzz: ; $(Q)scripts/deps build fuzz
 fuzz-run: $(FUZZ)
 	$(Q)scripts/fuzz $(BUILD) $(FUZZ_TIME) $(FUZZ)
 
-bench: all $(BENCH)
+bench: ; $(Q)scripts/deps build test
+	+$(Q)$(MAKE) --no-print-directory bench-run
+bench-run: all $(BENCH)
 	$(Q)POSTERN=$(BUILD)/postern tests/bench/run $(BENCH)
 
 lint: ; $(Q)scripts/deps build lint

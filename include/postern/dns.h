@@ -78,7 +78,8 @@ struct dns {
  * "time-out", even when all servers are silent.  From any thread; never blocks.
  *
  * When the answer is known at once (cache), it is returned, with a reference that the caller owns,
- * and DONE is never called.  Otherwise NULL is returned, *query is set, and DONE will be called. */
+ * and DONE is never called.  Otherwise NULL is returned, *query is set, and DONE will be called,
+ * from another thread perhaps before this call returns (*query is set first). */
 const struct dns_answer *dns_ask(struct dns *dns, const char *name, enum dns_type type,
                                  unsigned timeout_ms, dns_done *done, void *arg,
                                  struct dns_query **query);

@@ -27,8 +27,10 @@ bool front_ended(const struct front *front);
 unsigned front_busy(const struct front *front);
 
 /* Stops: waits up to GRACE_MS for transactions under way, then ends libmilter and its thread,
- * removes the unix socket and frees. */
-void front_close(struct front *front, unsigned grace_ms);
+ * removes the unix socket and closes the sessions that are still open.  False when a callback did
+ * not come back in time: the engine then still has sessions, and the process should exit without
+ * freeing it.  NULL is fine.  The front may not be used any more. */
+bool front_close(struct front *front, unsigned grace_ms);
 
 /* Whether SOCKET can be served by this front; else a sentence (constant) that says why not.  For
  * `postern check`. */

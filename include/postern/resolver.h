@@ -17,8 +17,8 @@ struct resolver_options {
     bool dnssec;              /* validate (trust anchor from trust_anchor); bogus is then a fault */
     const char *trust_anchor; /* file; NULL: /usr/share/dns/root.key */
     const char *resolv_conf;  /* NULL: /etc/resolv.conf */
-    unsigned timeout_ms;      /* for a question whose asker names none */
-    size_t cache_bytes;       /* bound of the cache of parsed answers */
+    unsigned timeout_ms; /* for a question whose asker names none; 0: 3 s; none waits over 30 s */
+    size_t cache_bytes;  /* bound of the cache of parsed answers */
 };
 
 struct resolver;

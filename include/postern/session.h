@@ -70,7 +70,6 @@ bool session_busy(const struct session *session);
 /* What the configuration of this session needs from the MTA. */
 struct session_needs {
     bool headers, body; /* header fields, body chunks at all */
-    bool mail_speaks;   /* a verdict can fall at MAIL */
     bool changes;       /* header fields may be added and removed */
     bool holds;         /* a message may be quarantined */
 };

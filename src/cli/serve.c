@@ -7,6 +7,7 @@
 #include <postern/front.h>
 #include <postern/log.h>
 #include <postern/loop.h>
+#include <postern/table.h>
 #include <postern/version.h>
 
 #include <errno.h>
@@ -87,11 +88,15 @@ static int start(struct daemon *daemon)
 
 static void stop(struct daemon *daemon)
 {
-    front_close(daemon->front, STOP_GRACE_MS);
-    if (daemon->engine != NULL)
+    bool closed = front_close(daemon->front, STOP_GRACE_MS);
+    if (daemon->engine != NULL && closed)
         engine_free(daemon->engine);
     if (daemon->audit != NULL)
         audit_close(daemon->audit);
+    if (!closed) {
+        log_warning("a callback of libmilter did not end; leaving without it");
+        _exit(EXIT_TROUBLE);
+    }
     if (daemon->resolver != NULL)
         resolver_free(daemon->resolver);
     if (daemon->loop != NULL)
@@ -130,6 +135,16 @@ static void note_what_needs_a_restart(const struct config *before, const struct 
         log_warning("the resolver block has changed: that takes a restart");
 }
 
+/* A file that is bad at this moment does not cost a table its last good image. */
+static void inherit_tables(const struct config *config, const struct config *before)
+{
+    for (size_t i = 0; i < config->table_count; i++) {
+        struct table *old = config_table(before, config->tables[i].name);
+        if (old != NULL)
+            table_inherit(config->tables[i].table, old);
+    }
+}
+
 static void log_diag(const struct diag *diag, bool failed)
 {
     const char *line;
@@ -158,6 +173,7 @@ static void reload(struct daemon *daemon)
         if (audit_reopen(daemon->audit, &audit, &error) != 0)
             log_error("audit: %s; records go on to where they went", error);
         free(error);
+        inherit_tables(config, daemon->config);
         engine_configure(daemon->engine, config);
         engine_tick(daemon->engine);
         config_unref(daemon->config);

@@ -144,9 +144,11 @@ static char *set_up(struct ub_ctx *ctx, const struct upstream_setup *setup)
     for (size_t i = 0; i < sizeof(zones_open) / sizeof(zones_open[0]) && !problem; i++) {
         int refused = ub_ctx_zone_add(ctx, zones_open[i], "nodefault");
 
-        if (refused)
-            problem = text_of("libunbound does not start: %s%s", ub_strerror(refused),
-                              setup->dnssec ? " (is the trust anchor well formed?)" : "");
+        if (refused && setup->dnssec)
+            problem = text_of("libunbound does not start: %s (is the trust anchor %s well formed?)",
+                              ub_strerror(refused), setup->trust_anchor);
+        else if (refused)
+            problem = text_of("libunbound does not start: %s", ub_strerror(refused));
     }
     return problem;
 }

@@ -34,13 +34,18 @@ struct front {
     bool started;
     atomic_bool ended;
     atomic_bool closing;
-    atomic_uint busy;
+    atomic_bool dead;     /* libmilter is over: callbacks touch nothing any more */
+    atomic_uint running;  /* callbacks */
+    atomic_uint busy;     /* transactions */
+    pthread_mutex_t lock; /* guards peers */
+    struct peer *peers;
 };
 
 static struct front *the_front;
 
 /* One connection of an MTA. */
 struct peer {
+    struct peer *next, **link; /* among the front's */
     struct session *session;
     unsigned long steps; /* what was negotiated */
     bool busy;
@@ -58,6 +63,13 @@ static struct peer *peer_new(void)
     peer->session = session_open(the_front->engine, the_front->listener);
     pthread_mutex_init(&peer->lock, NULL);
     pthread_cond_init(&peer->answered, NULL);
+    pthread_mutex_lock(&the_front->lock);
+    peer->next = the_front->peers;
+    peer->link = &the_front->peers;
+    if (peer->next != NULL)
+        peer->next->link = &peer->next;
+    the_front->peers = peer;
+    pthread_mutex_unlock(&the_front->lock);
     return peer;
 }
 
@@ -73,12 +85,34 @@ static void peer_note_busy(struct peer *peer)
 
 static void peer_free(struct peer *peer)
 {
+    pthread_mutex_lock(&the_front->lock);
+    *peer->link = peer->next;
+    if (peer->next != NULL)
+        peer->next->link = peer->link;
+    pthread_mutex_unlock(&the_front->lock);
     if (peer->busy)
         atomic_fetch_sub(&the_front->busy, 1);
     session_close(peer->session);
     pthread_mutex_destroy(&peer->lock);
     pthread_cond_destroy(&peer->answered);
     free(peer);
+}
+
+/* Every callback runs between these two.  libmilter's workers may still begin one while it stops;
+ * its peer is then gone, or about to go. */
+static bool enter(void)
+{
+    atomic_fetch_add(&the_front->running, 1);
+    if (!atomic_load(&the_front->dead))
+        return true;
+    atomic_fetch_sub(&the_front->running, 1);
+    return false;
+}
+
+static sfsistat leave(sfsistat result)
+{
+    atomic_fetch_sub(&the_front->running, 1);
+    return result;
 }
 
 /* An MTA that is too old to negotiate calls connect first. */
@@ -192,14 +226,13 @@ static void ask_symbols(SMFICTX *context)
         smfi_setsymlist(context, places[i].place, text_of(session_symbols(places[i].stage)));
 }
 
-/* What the MTA need not send, and where it need not wait for a reply. */
+/* What the MTA need not send, and where it need not wait for a reply.  Postfix keeps what needs no
+ * reply in its buffer until something does, so connect and MAIL are replied to (at once): lookups
+ * begin with them. */
 static unsigned long wanted_steps(const struct session_needs *needs)
 {
-    unsigned long steps = SMFIP_RCPT_REJ | SMFIP_HDR_LEADSPC | SMFIP_NOUNKNOWN | SMFIP_NR_CONN |
-                          SMFIP_NR_HELO | SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_EOH |
-                          SMFIP_NR_BODY;
-    if (!needs->mail_speaks)
-        steps |= SMFIP_NR_MAIL;
+    unsigned long steps = SMFIP_RCPT_REJ | SMFIP_HDR_LEADSPC | SMFIP_NOUNKNOWN | SMFIP_NR_HELO |
+                          SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
     if (!needs->headers)
         steps |= SMFIP_NOHDRS;
     if (!needs->body)
@@ -212,6 +245,8 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long offered_actions,
                              unsigned long *actions, unsigned long *steps, unsigned long *out2,
                              unsigned long *out3)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     (void)f2;
     (void)f3;
     struct peer *peer = peer_of(context);
@@ -229,7 +264,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long offered_actions,
     session_leading_space(peer->session, (*steps & SMFIP_HDR_LEADSPC) != 0);
     if ((*actions & SMFIF_SETSYMLIST) != 0)
         ask_symbols(context);
-    return SMFIS_CONTINUE;
+    return leave(SMFIS_CONTINUE);
 }
 
 static sfsistat nothing_to_say(const struct peer *peer, unsigned long no_reply)
@@ -248,6 +283,8 @@ static sfsistat finish(SMFICTX *context, struct peer *peer, unsigned long no_rep
 
 static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *sa)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     const struct sockaddr *address = (const struct sockaddr *)sa;
@@ -258,84 +295,102 @@ static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *sa)
     else if (address != NULL && address->sa_family == AF_INET6)
         port = ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
     session_connect(peer->session, host, &addr, port, &macros, on_answer, peer);
-    return finish(context, peer, SMFIP_NR_CONN);
+    return leave(finish(context, peer, SMFIP_NR_CONN));
 }
 
 static sfsistat on_helo(SMFICTX *context, char *helo)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_helo(peer->session, helo, &macros, on_answer, peer);
-    return finish(context, peer, SMFIP_NR_HELO);
+    return leave(finish(context, peer, SMFIP_NR_HELO));
 }
 
 static sfsistat on_mail(SMFICTX *context, char **argv)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_mail(peer->session, (const char *const *)argv, &macros, on_answer, peer);
-    return finish(context, peer, SMFIP_NR_MAIL);
+    return leave(finish(context, peer, SMFIP_NR_MAIL));
 }
 
 static sfsistat on_rcpt(SMFICTX *context, char **argv)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_rcpt(peer->session, (const char *const *)argv, &macros, on_answer, peer);
-    return finish(context, peer, 0);
+    return leave(finish(context, peer, 0));
 }
 
 static sfsistat on_data(SMFICTX *context)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_data(peer->session, &macros, on_answer, peer);
-    return finish(context, peer, SMFIP_NR_DATA);
+    return leave(finish(context, peer, SMFIP_NR_DATA));
 }
 
 static sfsistat on_header(SMFICTX *context, char *name, char *value)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     session_header(peer->session, name, value);
-    return nothing_to_say(peer, SMFIP_NR_HDR);
+    return leave(nothing_to_say(peer, SMFIP_NR_HDR));
 }
 
 static sfsistat on_body(SMFICTX *context, unsigned char *bytes, size_t length)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     session_body(peer->session, bytes, length);
-    return nothing_to_say(peer, SMFIP_NR_BODY);
+    return leave(nothing_to_say(peer, SMFIP_NR_BODY));
 }
 
 static sfsistat on_eom(SMFICTX *context)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_eom(peer->session, &macros, on_answer, peer);
     const struct session_answer *answer = wait_answer(peer);
     if (answer->verb == SESSION_REPLY)
-        return say_reply(context, answer);
+        return leave(say_reply(context, answer));
     for (size_t i = 0; i < answer->change_count; i++)
         apply_change(context, &answer->changes[i]);
-    return SMFIS_CONTINUE;
+    return leave(SMFIS_CONTINUE);
 }
 
 static sfsistat on_abort(SMFICTX *context)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     session_abort(peer->session);
     peer_note_busy(peer);
-    return SMFIS_CONTINUE;
+    return leave(SMFIS_CONTINUE);
 }
 
 static sfsistat on_close(SMFICTX *context)
 {
+    if (!enter())
+        return SMFIS_TEMPFAIL;
     struct peer *peer = smfi_getpriv(context);
     if (peer != NULL) {
         smfi_setpriv(context, NULL);
         peer_free(peer);
     }
-    return SMFIS_CONTINUE;
+    return leave(SMFIS_CONTINUE);
 }
 
 /* ---- the listener ---- */
@@ -405,6 +460,7 @@ struct front *front_open(struct engine *engine, const struct listen_options *lis
     front->config = engine_config(engine);
     front->listener = listen->head.name;
     front->socket = socket_parse(listen->socket);
+    pthread_mutex_init(&front->lock, NULL);
     *error = open_socket(front, listen);
     if (*error != NULL) {
         config_unref(front->config);
@@ -470,10 +526,26 @@ static void stop_libmilter(struct front *front)
     pthread_join(stopper, NULL);
 }
 
-void front_close(struct front *front, unsigned grace_ms)
+/* No close callback comes for the sessions that are open when libmilter ends.  Whether all could be
+ * closed: a callback that is still running after the time keeps its own. */
+static bool close_peers(struct front *front, int64_t until)
+{
+    atomic_store(&front->dead, true);
+    while (atomic_load(&front->running) > 0 && clock_ms() < until)
+        usleep(10000);
+    if (atomic_load(&front->running) > 0)
+        return false;
+    while (front->peers != NULL)
+        peer_free(front->peers);
+    config_unref(front->config);
+    front->config = NULL;
+    return true;
+}
+
+bool front_close(struct front *front, unsigned grace_ms)
 {
     if (front == NULL)
-        return;
+        return true;
     int64_t end = clock_ms() + grace_ms;
     while (front->started && !front_ended(front) && front_busy(front) > 0 && clock_ms() < end)
         usleep(10000);
@@ -483,6 +555,6 @@ void front_close(struct front *front, unsigned grace_ms)
     }
     if (front->socket.kind == SOCKET_UNIX)
         unlink(front->socket.path);
-    config_unref(front->config);
-    free(front);
+    /* The front itself stays: libmilter's workers, which nobody joins, may look at it once more. */
+    return close_peers(front, clock_ms() + grace_ms);
 }

@@ -100,7 +100,6 @@ struct session_needs session_needs(const struct session *session)
     struct session_needs needs = {
         .headers = policy->needs_headers || policy->has_headers,
         .body = policy->needs_body,
-        .mail_speaks = policy->speak_at == STAGE_MAIL || policy->has_521,
         .changes = policy->has_headers,
     };
     for (size_t i = 0; i < policy->rule_count; i++)

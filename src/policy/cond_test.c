@@ -459,6 +459,11 @@ static struct cond *parse_word(struct policy_builder *builder, struct lexer *lex
                                                       : NULL;
     if (token_is(&word, "true") || token_is(&word, "false"))
         return cond_new(builder, token_is(&word, "true") ? COND_TRUE : COND_FALSE, &word.at);
+    if (lexer_peek(lexer)->kind == TOKEN_BAD) {
+        /* `helo = x`: that has been reported, and says enough. */
+        builder->failed = true;
+        return NULL;
+    }
     subject.slot = layout_find(builder->facts, word.text);
     if (subject.slot != SLOT_NONE)
         return parse_rest(builder, lexer, &subject, false);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "decide_private.h"
+
 /* What a decision looks at. */
 struct sight {
     const struct policy *policy;
@@ -12,39 +14,227 @@ struct sight {
     enum stage now;
 };
 
-/* True, false or in fault: no fact that comes later changes it. */
-static bool decided(unsigned set)
+/* ---- tests ---- */
+
+static unsigned truth_of(bool yes)
 {
-    return set == TRUTH_TRUE || set == TRUTH_FALSE || set == TRUTH_FAULT;
+    return yes ? TRUTH_TRUE : TRUTH_FALSE;
 }
 
-/* ---- rules ---- */
+/* A number in fault lies somewhere in its interval; a known one is an interval of one. */
+static unsigned test_number(const struct cond *test, int64_t low, int64_t high)
+{
+    int64_t bound = test->operands[0].number;
+    bool at_low, at_high;
+    size_t i;
 
+    switch (test->test) {
+    case TEST_LT:
+        at_low = low < bound;
+        at_high = high < bound;
+        break;
+    case TEST_LE:
+        at_low = low <= bound;
+        at_high = high <= bound;
+        break;
+    case TEST_GT:
+        at_low = low > bound;
+        at_high = high > bound;
+        break;
+    case TEST_GE:
+        at_low = low >= bound;
+        at_high = high >= bound;
+        break;
+    default: /* TEST_EQ, TEST_IN */
+        for (i = 0; i < test->operand_count; i++) {
+            if (test->operands[i].number >= low && test->operands[i].number <= high)
+                return low == high ? TRUTH_TRUE : TRUTH_FAULT;
+        }
+        return TRUTH_FALSE;
+    }
+    return at_low == at_high ? truth_of(at_low) : TRUTH_FAULT;
+}
+
+static bool names_number(const struct cond *test, int64_t number)
+{
+    size_t i;
+
+    for (i = 0; i < test->operand_count; i++) {
+        if (test->operands[i].number == number)
+            return true;
+    }
+    return false;
+}
+
+/* Operands are sorted in the order in which facts of this type are compared. */
+static bool names_text(const struct cond *test, enum fact_type type, const char *text)
+{
+    size_t low = 0;
+    size_t high = test->operand_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const char *operand = test->operands[middle].text;
+        int order = type == FACT_TEXT ? strcmp(text, operand) : strcasecmp(text, operand);
+
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+static bool names_ip(const struct cond *test, const struct addr *ip)
+{
+    size_t i;
+
+    for (i = 0; i < test->operand_count; i++) {
+        if (net_contains(&test->operands[i].net, ip))
+            return true;
+    }
+    return false;
+}
+
+static bool names_member(const struct cond *test, const struct text_set *set)
+{
+    size_t i;
+
+    for (i = 0; i < set->count; i++) {
+        if (names_text(test, FACT_SET, set->items[i]))
+            return true;
+    }
+    return false;
+}
+
+static unsigned test_known(const struct cond *test, const struct slot *slot,
+                           const struct value *value)
+{
+    switch ((enum fact_type)slot->type) {
+    case FACT_BOOL:
+        if (test->test == TEST_TRUE)
+            return truth_of(value->low != 0);
+        return truth_of(names_number(test, value->low));
+    case FACT_NUMBER:
+        return test_number(test, value->low, value->high);
+    case FACT_TEXT:
+    case FACT_DOMAIN:
+    case FACT_LOCAL_PART:
+    case FACT_ADDRESS:
+        return truth_of(names_text(test, slot->type, value->text));
+    case FACT_IP:
+        return truth_of(names_ip(test, &value->ip));
+    case FACT_WORD:
+        return truth_of(names_number(test, value->word));
+    case FACT_SET:
+        return truth_of(names_member(test, &value->set));
+    }
+    return TRUTH_FAULT;
+}
+
+static bool names_own_fault(const struct cond *test, const struct slot *slot)
+{
+    return slot->type == FACT_WORD && slot->fault_word < slot->word_count &&
+           names_number(test, slot->fault_word);
+}
+
+static unsigned test_truth(const struct sight *sight, const struct cond *test)
+{
+    const struct slot *slot = &sight->layout->slots[test->slot];
+    const struct value *values = sight->view->scope[slot->scope];
+    const struct value *value = values != NULL ? &values[slot->index] : NULL;
+
+    switch (value != NULL ? (enum value_state)value->state : VALUE_OPEN) {
+    case VALUE_OPEN:
+        if ((enum stage)slot->stage > sight->now)
+            return TRUTH_OPEN;
+        /* Should it end in fault, a test that names its fault word sees a value. */
+        return TRUTH_TRUE | TRUTH_FALSE | (names_own_fault(test, slot) ? 0 : TRUTH_FAULT);
+    case VALUE_KNOWN:
+        return test_known(test, slot, value);
+    case VALUE_FAULT:
+        if (slot->type == FACT_NUMBER)
+            return test_number(test, value->low, value->high);
+        return names_own_fault(test, slot) ? TRUTH_TRUE : TRUTH_FAULT;
+    }
+    return TRUTH_FAULT;
+}
+
+/* ---- conditions ---- */
+
+static unsigned truth_not(unsigned set)
+{
+    return (set & (TRUTH_FAULT | TRUTH_OPEN)) | (set & TRUTH_FALSE ? TRUTH_TRUE : 0) |
+           (set & TRUTH_TRUE ? TRUTH_FALSE : 0);
+}
+
+/* Every `x and y` with x of A and y of B. */
+static unsigned truth_and(unsigned a, unsigned b)
+{
+    const unsigned solid = TRUTH_TRUE | TRUTH_FAULT;
+    const unsigned not_false = TRUTH_TRUE | TRUTH_FAULT | TRUTH_OPEN;
+    unsigned result = ((a | b) & TRUTH_FALSE) | (a & b & TRUTH_TRUE);
+
+    if (b == TRUTH_TRUE)
+        return a;
+    if ((a & TRUTH_OPEN && b & not_false) || (b & TRUTH_OPEN && a & not_false))
+        result |= TRUTH_OPEN;
+    if ((a & TRUTH_FAULT && b & solid) || (b & TRUTH_FAULT && a & solid))
+        result |= TRUTH_FAULT;
+    return result;
+}
+
+static unsigned truth_or(unsigned a, unsigned b)
+{
+    if (b == TRUTH_FALSE)
+        return a;
+    return truth_not(truth_and(truth_not(a), truth_not(b)));
+}
+
+/* The parser bounds how deep conditions are nested. */
 static unsigned truth(const struct sight *sight, const struct cond *cond)
 {
-    return decide_condition(sight->layout, cond, sight->view, sight->now);
+    unsigned set;
+    size_t i;
+
+    switch (cond->kind) {
+    case COND_TRUE:
+        return TRUTH_TRUE;
+    case COND_FALSE:
+        return TRUTH_FALSE;
+    case COND_NOT:
+        return truth_not(truth(sight, cond->parts[0]));
+    case COND_AND:
+        set = TRUTH_TRUE;
+        for (i = 0; i < cond->part_count && set != TRUTH_FALSE; i++)
+            set = truth_and(truth(sight, cond->parts[i]), set);
+        return set;
+    case COND_OR:
+        set = TRUTH_FALSE;
+        for (i = 0; i < cond->part_count && set != TRUTH_TRUE; i++)
+            set = truth_or(truth(sight, cond->parts[i]), set);
+        return set;
+    case COND_TEST:
+        return test_truth(sight, cond);
+    }
+    return TRUTH_FAULT;
 }
+
+unsigned decide_condition(const struct layout *layout, const struct cond *condition,
+                          const struct view *view, enum stage now)
+{
+    const struct sight sight = {.layout = layout, .view = view, .now = now};
+
+    return truth(&sight, condition);
+}
+/* ---- rules ---- */
 
 static struct sight look(const struct policy *policy, const struct view *view, const uint8_t *modes,
                          enum stage now)
 {
     return (struct sight){policy, policy->layout, view, modes, now};
-}
-
-static bool is_final(const struct sight *sight, size_t rule)
-{
-    return sight->modes[rule] == RULE_ENFORCES &&
-           sight->policy->rules[rule].outcome != OUTCOME_HEADER;
-}
-
-static bool is_exemption(const struct rule *rule)
-{
-    return rule->outcome == OUTCOME_ACCEPT || rule->outcome == OUTCOME_QUARANTINE;
-}
-
-static bool is_permanent(const struct rule *rule)
-{
-    return rule->outcome == OUTCOME_REPLY && rule->code >= 500;
 }
 
 /* Whether the walk may get past a final rule whose condition can be any of SET. */
@@ -181,7 +371,7 @@ struct verdict decide(const struct policy *policy, const struct view *view, cons
     for (i = 0; i < policy->rule_count && !walk.differs && (walk.plain || walk.softened); i++) {
         const struct rule *rule = &policy->rules[i];
 
-        if (is_final(&sight, i)) {
+        if (is_final(rule, modes)) {
             pass_final(&walk, rule, truth(&sight, rule->when));
         } else if (walk.exact && modes[i] == RULE_ENFORCES) {
             unsigned set = truth(&sight, rule->when);
@@ -204,7 +394,7 @@ static void mark_needs(const struct sight *sight, const struct cond *cond, uint8
 {
     size_t i;
 
-    if (decided(truth(sight, cond)))
+    if (is_decided(truth(sight, cond)))
         return;
     if (cond->kind == COND_TEST)
         needed[cond->slot] = 1;
@@ -224,7 +414,7 @@ void decide_needs(const struct policy *policy, const struct view *view, const ui
         if (modes[i] == RULE_OFF || (waited && modes[i] != RULE_ENFORCES))
             continue;
         mark_needs(&sight, rule->when, needed);
-        if (is_final(&sight, i) && !passes(rule, truth(&sight, rule->when)))
+        if (is_final(rule, modes) && !passes(rule, truth(&sight, rule->when)))
             return;
     }
 }
@@ -242,7 +432,7 @@ void decide_marks(const struct policy *policy, const struct view *view, const ui
         if (modes[i] == RULE_OFF)
             continue;
         set = truth(&sight, rule->when);
-        if (is_final(&sight, i)) {
+        if (is_final(rule, modes)) {
             if (set != TRUTH_FALSE && !(set == TRUTH_FAULT && !rule->on_fault_defer))
                 return;
         } else if (set == TRUTH_TRUE) {
@@ -253,93 +443,6 @@ void decide_marks(const struct policy *policy, const struct view *view, const ui
         }
     }
 }
-
-/* ---- message policies of two recipients ---- */
-
-/* Whether what remains of COND, undecided for both, is the same for both. */
-static bool same_remainder(const struct sight *a, const struct sight *b, const struct cond *cond)
-{
-    bool fault_in_a = false;
-    bool fault_in_b = false;
-    size_t i;
-
-    if (cond->kind == COND_TEST)
-        return a->layout->slots[cond->slot].scope != SCOPE_RECIPIENT;
-    for (i = 0; i < cond->part_count; i++) {
-        unsigned in_a = truth(a, cond->parts[i]);
-        unsigned in_b = truth(b, cond->parts[i]);
-
-        if (decided(in_a) != decided(in_b))
-            return false;
-        if (decided(in_a)) {
-            /* The whole being undecided, these are neutral in it or in fault. */
-            fault_in_a = fault_in_a || in_a == TRUTH_FAULT;
-            fault_in_b = fault_in_b || in_b == TRUTH_FAULT;
-        } else if (!same_remainder(a, b, cond->parts[i])) {
-            return false;
-        }
-    }
-    return fault_in_a == fault_in_b;
-}
-
-/* One recipient's way through the rules: from one that is not certainly passed to the next. */
-struct path {
-    struct sight sight;
-    size_t next;
-    int softened;
-    bool ended; /* VERDICT is the end of the way; else RULE is undecided: */
-    const struct rule *rule;
-    struct verdict verdict;
-};
-
-static void path_step(struct path *path)
-{
-    const struct policy *policy = path->sight.policy;
-
-    for (; path->next < policy->rule_count; path->next++) {
-        const struct rule *rule = &policy->rules[path->next];
-        unsigned set;
-
-        if (!is_final(&path->sight, path->next))
-            continue;
-        set = truth(&path->sight, rule->when);
-        if (set == TRUTH_FAULT && !rule->on_fault_defer) {
-            if (is_exemption(rule) && path->softened < 0)
-                path->softened = (int)rule->index;
-        } else if (set != TRUTH_FALSE) {
-            path->rule = rule;
-            path->ended = decided(set);
-            path->verdict = set == TRUTH_FAULT ? verdict_plain(VERDICT_FAULT, (int)rule->index)
-                                               : verdict_of(rule, path->softened);
-            path->next++;
-            return;
-        }
-    }
-    path->ended = true;
-    path->verdict = verdict_plain(VERDICT_NONE, -1);
-}
-
-bool decide_same_policy(const struct policy *policy, const struct view *a, const struct view *b,
-                        const uint8_t *modes, enum stage now)
-{
-    struct path one = {.sight = look(policy, a, modes, now), .softened = -1};
-    struct path two = {.sight = look(policy, b, modes, now), .softened = -1};
-
-    for (;;) {
-        path_step(&one);
-        path_step(&two);
-        if (one.ended && two.ended)
-            return verdict_rank(policy, &one.verdict) == verdict_rank(policy, &two.verdict);
-        if (one.ended || two.ended || one.rule != two.rule)
-            return false;
-        if (is_permanent(one.rule) && (one.softened < 0) != (two.softened < 0))
-            return false;
-        if (!same_remainder(&one.sight, &two.sight, one.rule->when))
-            return false;
-    }
-}
-
-/* ---- recipients together ---- */
 
 int verdict_rank(const struct policy *policy, const struct verdict *verdict)
 {
@@ -356,26 +459,4 @@ int verdict_rank(const struct policy *policy, const struct verdict *verdict)
         return is_permanent(&policy->rules[verdict->rule]) ? 3 : 2;
     }
     return 0;
-}
-
-struct mixed_verdict decide_mixed(const struct policy *policy, const struct verdict *verdicts,
-                                  size_t count, enum mixed mixed)
-{
-    struct mixed_verdict result = {.differs = false};
-    int best = verdict_rank(policy, &verdicts[0]);
-    size_t i;
-
-    for (i = 1; i < count; i++) {
-        int rank = verdict_rank(policy, &verdicts[i]);
-        bool better = mixed == MIXED_LENIENT ? rank < best : rank > best;
-
-        if (rank != best)
-            result.differs = true;
-        if (better || (rank == best && verdicts[i].rule < verdicts[result.speaker].rule)) {
-            best = rank;
-            result.speaker = i;
-        }
-    }
-    result.split = result.differs && mixed == MIXED_LATE;
-    return result;
 }

@@ -105,7 +105,8 @@ static void compare(const char *domain, void *value, void *arg)
 
     if (now != before)
         comparison->differs = true;
-    if (now >= before || (before - now) * 100 <= before * comparison->percent)
+    /* Where a domain has a handful of entries, the loss of one is more than any share. */
+    if (now >= before || before - now == 1 || (before - now) * 100 <= before * comparison->percent)
         return;
     comparison->shrunk++;
     if (comparison->worst == NULL ||

@@ -203,6 +203,7 @@ static void *load(int fd, struct table_report *report)
 const struct table_backend table_backend_lmdb = {
     .name = "lmdb",
     .takes_file = true,
+    .suffix = ".lmdb",
     .load = load,
     .free = keyset_backend_free,
     .find = keyset_backend_find,

@@ -103,13 +103,22 @@ static void unknown_type(const char *spec, const struct place *at, struct diag *
             length, spec);
 }
 
-static char *absolute(const char *path, const char *base_dir)
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static char *absolute(const char *path, const char *base_dir, const char *suffix)
 {
     struct str text = {0};
 
     if (path[0] != '/' && base_dir != NULL && base_dir[0] != '\0')
         str_add_format(&text, "%s/", base_dir);
     str_add(&text, path);
+    if (suffix != NULL && !ends_with(path, suffix))
+        str_add(&text, suffix);
     char *copy = xstrdup(str_text(&text));
     str_free(&text);
     return copy;
@@ -136,7 +145,7 @@ struct table *table_open(const char *name, const char *spec, const char *base_di
     }
     struct table *table = table_new(name, backend);
     if (backend->takes_file) {
-        table->path = absolute(argument, base_dir);
+        table->path = absolute(argument, base_dir, backend->suffix);
         table_read(table);
     } else {
         table->image = image_new(backend, NULL);

@@ -138,7 +138,7 @@ def dns_is(word, *names):
 dns_is(None)
 postern = Postern(DNS_TEXT, resolver=fake)
 early = Postern(LISTS + """speak_at mail;
-rule ptr { when client.rdns != pass; reply 521 5.7.25 "no"; }
+rule ptr { when client.rdns != pass; reply 521 5.3.2 "no"; }
 """, resolver=fake)
 GOOD_FILES = {"folder": "other.example yes\n", "pattern": "/nobody/ x\n", "nets": "192.0.2.0/24 x\n",
               "users": "alice@example.test\n"}
@@ -166,13 +166,13 @@ class Clock:
         return reply
 
 
-def ask_policies(rows):
+def ask_policies(mta, rows):
     """What each policy says, {local part: code}, and the time of the slowest reply."""
     addr, sender, helo = stranger()
     # The domain of the recipients must be a new one, too, where DNS is asked about it.
     domain = "example.test" if rows is TABLE_ROWS else helo.replace("helo", "to").replace(".example", ".wild.example")
     codes, timed = {}, Clock()
-    with mx.client(addr, helo=helo) as client:
+    with mta.client(addr, helo=helo) as client:
         same(timed(client.mail, sender).code, 250)
         for local, policy, _, _ in rows:
             if "header('" not in policy:
@@ -188,19 +188,19 @@ def ask_policies(rows):
     return codes, timed.slowest
 
 
-def check(rows, column):
-    codes, slowest = ask_policies(rows)
+def check(mta, rows, column):
+    codes, slowest = ask_policies(mta, rows)
     wrong = ["%s: %d, wanted %d" % (row[1], codes[row[0]], row[column]) for row in rows if codes[row[0]] != row[column]]
     expect(not wrong, "\n".join(wrong))
     expect(slowest < (BUDGET + SLACK) * SLOW, "the slowest reply took %.1f s" % slowest)
 
 
-def recovers(seconds=5, rows=DNS_ROWS):
+def recovers(mta, rows, seconds=5):
     """All answers are again as they were, for new strangers, within the time."""
     end = time.monotonic() + seconds * SLOW
     while True:
         try:
-            check(rows, 2)
+            check(mta, rows, 2)
             return
         except Exception:  # the last one tells
             if time.monotonic() > end:
@@ -209,7 +209,7 @@ def recovers(seconds=5, rows=DNS_ROWS):
 
 @case("every policy does what it says while all is well")
 def _():
-    check(DNS_ROWS, 2)
+    check(mx, DNS_ROWS, 2)
     with mx.client("203.0.113.1", port=mx.extra[0]) as client:
         same(client.mail("x@example.net").code, 521)
 
@@ -218,12 +218,12 @@ def trouble(word):
     @case("DNS answers with %s: no 5xx, in time, and all is well soon after" % word)
     def _():
         dns_is(word)
-        check(DNS_ROWS, 3)
+        check(mx, DNS_ROWS, 3)
         with mx.client(stranger()[0], port=mx.extra[0]) as client:
             same(client.mail("x@example.net").code, 250)
             same(client.rcpt("alice@example.test").code, 250)
         dns_is(None)
-        recovers()
+        recovers(mx, DNS_ROWS)
 
 
 for each in "servfail", "refused", "formerr", "silence", "garbage", "truncate-dead", "wrong-id", "loop":
@@ -235,9 +235,9 @@ def _():
     postern.stop()
     dns_is("silence")
     postern.start()
-    check(DNS_ROWS, 3)
+    check(mx, DNS_ROWS, 3)
     dns_is(None)
-    recovers()
+    recovers(mx, DNS_ROWS)
 
 
 @case("one list in fault: only what rests on it is left open")
@@ -255,7 +255,7 @@ def _():
             ("wl", ["bl", "bl2"], [554, 554, 554, 250, 250]),    # 3 to 5
             ("bl", [], [250, 250, 250, 250, 554]),               # 0 to 3
             ("rh", ["bl"], [554, 554, 554, 250, 554])):          # 3
-        for word in "servfail", "silence":
+        for word in ("servfail", "silence") if zone == "bl2" else ("servfail",):
             addr, sender, helo = stranger()
             dns_is(word, "*.%s.example" % zone)
             for list_name in listed:
@@ -280,33 +280,29 @@ def _():
     broken.file("nets", "192.0.2.0/24 x\n300.1.2.3/8 y\n")
     broken.start()
     port = Postfix(broken.milter)
-    before, globals()["mx"] = mx, port
-    try:
-        check(TABLE_ROWS, 3)
-        for name in "folder", "broken", "pattern", "nets", "users":
-            broken.wait_message(r"table %s: .*the table has no answer" % name)
-        # Until now there was no file of users; one that is empty is no better.
-        broken.file("users", "")
-        broken.wait_message(r"table users: .*holds no entry at all.*no answer")
-        check(TABLE_ROWS, 3)
-        os.rmdir(broken.dir + "/folder")
-        map_source = broken.file("map", "other@example.net x\n")
-        os.unlink(broken.dir + "/broken")
-        postmap(map_source)
-        os.rename(map_source + ".lmdb", broken.dir + "/broken")
-        for name, text in GOOD_FILES.items():
-            broken.file(name, text)
-        recovers(rows=TABLE_ROWS)
-        # What was good once stays in force when the file breaks.
-        broken.file("pattern", "/(unclosed/ x\n")
-        os.unlink(broken.dir + "/users")
-        broken.wait_message(r"table pattern: .*the last good image.*stays in force")
-        broken.wait_message(r"table users: .*the last good image.*stays in force")
-        check(TABLE_ROWS, 2)
-    finally:
-        globals()["mx"] = before
-        port.stop()
-        broken.stop()
+    check(port, TABLE_ROWS, 3)
+    for name in "folder", "broken", "pattern", "nets", "users":
+        broken.wait_message(r"table %s: .*the table has no answer" % name)
+    # Until now there was no file of users; one that is empty is no better.
+    broken.file("users", "")
+    broken.wait_message(r"table users: .*holds no entry at all.*no answer")
+    check(port, TABLE_ROWS, 3)
+    os.rmdir(broken.dir + "/folder")
+    map_source = broken.file("map", "other@example.net x\n")
+    os.unlink(broken.dir + "/broken")
+    postmap(map_source)
+    os.rename(map_source + ".lmdb", broken.dir + "/broken")
+    for name, text in GOOD_FILES.items():
+        broken.file(name, text)
+    recovers(port, TABLE_ROWS)
+    # What was good once stays in force when the file breaks.
+    broken.file("pattern", "/(unclosed/ x\n")
+    os.unlink(broken.dir + "/users")
+    broken.wait_message(r"table pattern: .*the last good image.*stays in force")
+    broken.wait_message(r"table users: .*the last good image.*stays in force")
+    check(port, TABLE_ROWS, 2)
+    port.stop()
+    broken.stop()
 
 
 def postmap(path):
@@ -321,26 +317,22 @@ def _():
     unbound = Unbound(nsd.at)
     real = Postern(DNS_TEXT, resolver=unbound)
     port = Postfix(real.milter, main={"relay_domains": "wild.example"})
-    before, globals()["mx"] = mx, port
-    try:
-        check(DNS_ROWS, 2)
-        unbound.pause()
-        check(DNS_ROWS, 3)
-        unbound.resume()
-        recovers()
-        unbound.kill()
-        check(DNS_ROWS, 3)
-        unbound.start()
-        recovers()
-        nsd.pause()
-        check(DNS_ROWS, 3)
-        nsd.resume()
-        # Unbound, too, may leave a silent server alone for a time.
-        recovers(seconds=15)
-    finally:
-        globals()["mx"] = before
-        port.stop()
-        real.stop()
+    check(port, DNS_ROWS, 2)
+    unbound.pause()
+    check(port, DNS_ROWS, 3)
+    unbound.resume()
+    recovers(port, DNS_ROWS)
+    unbound.kill()
+    check(port, DNS_ROWS, 3)
+    unbound.start()
+    recovers(port, DNS_ROWS)
+    nsd.pause()
+    check(port, DNS_ROWS, 3)
+    nsd.resume()
+    # Unbound, too, may leave a silent server alone for a time.
+    recovers(port, DNS_ROWS, 15)
+    port.stop()
+    real.stop()
 
 
 @case("a rule that refuses for good because something is in fault is not taken")
@@ -349,7 +341,6 @@ def _():
 listen mx { socket unix:/tmp/x; }
 rule a { when sender.domain_status in { missing, temperror }; reply 550 5.1.8 "no"; }
 rule b { when not (client.rdns != temperror); reply 550 5.7.25 "no"; }
-rule c { when not (sender.domain_status in { exists, missing, null_mx }); reply 550 5.7.25 "no"; }
 """)
     status, out, err = command("check", "-c", path)
     same(status, 1)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <postern/arena.h>
+#include <postern/clock.h>
 
 struct rig *rig_new(struct nsd *nsd, const struct resolver_options *options)
 {
@@ -37,6 +38,60 @@ void rig_free(struct rig *rig)
     if (rig->nsd)
         nsd_stop(rig->nsd);
     free(rig);
+}
+
+enum dns_status rig_ask(struct rig *rig, const char *prefix, int number, unsigned timeout_ms)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s%d.wild.test", prefix, number);
+    const struct dns_answer *answer = resolver_wait(rig->resolver, name, DNS_A, timeout_ms);
+    enum dns_status status = answer->status;
+
+    dns_answer_unref(answer);
+    return status;
+}
+
+bool rig_endure(struct rig *rig, const char *prefix, unsigned timeout_ms, int64_t ms)
+{
+    enum { PAUSE_US = 200 * 1000, LATE_MS = 250 };
+    int64_t start = clock_ms();
+
+    for (int i = 0; clock_ms() - start < ms; i++) {
+        int64_t asked = clock_ms();
+        enum dns_status status = rig_ask(rig, prefix, i, timeout_ms);
+        int64_t took = clock_ms() - asked;
+
+        if (status != DNS_FAULT || took - (int64_t)timeout_ms > LATE_MS * slow()) {
+            fprintf(stderr, "%s%d: %s after %d ms\n", prefix, i, dns_status_name(status),
+                    (int)took);
+            return false;
+        }
+        usleep(PAUSE_US);
+    }
+    return true;
+}
+
+bool rig_recover(struct rig *rig, const char *prefix, unsigned timeout_ms)
+{
+    enum { RECOVERY_MS = 5000, GOOD = 20, PAUSE_US = 50 * 1000 };
+    int64_t start = clock_ms();
+    int tries = 0;
+
+    while (rig_ask(rig, prefix, tries++, timeout_ms) != DNS_FOUND) {
+        if (clock_ms() - start > RECOVERY_MS) {
+            fprintf(stderr, "%s: no answer for %d ms\n", prefix, RECOVERY_MS);
+            return false;
+        }
+        usleep(PAUSE_US);
+    }
+    for (int i = 0; i < GOOD; i++) {
+        if (rig_ask(rig, prefix, tries + i, timeout_ms) != DNS_FOUND) {
+            fprintf(stderr, "%s: a fault after %d answers\n", prefix, i);
+            return false;
+        }
+    }
+    return true;
 }
 
 void seen_note(void *arg, const struct dns_answer *answer)

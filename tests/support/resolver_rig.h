@@ -23,6 +23,16 @@ struct rig *rig_new(struct nsd *nsd, const struct resolver_options *options);
 /* Resolver, loop, server. */
 void rig_free(struct rig *rig);
 
+/* Asks for the address of PREFIXNUMBER.wild.test and waits. */
+enum dns_status rig_ask(struct rig *rig, const char *prefix, int number, unsigned timeout_ms);
+
+/* Asks for new names for MS milliseconds, a few a second, as mail that comes in does.  True when
+ * all were faults, and in time. */
+bool rig_endure(struct rig *rig, const char *prefix, unsigned timeout_ms, int64_t ms);
+
+/* The servers are back.  True when an answer comes within five seconds, and from then on always. */
+bool rig_recover(struct rig *rig, const char *prefix, unsigned timeout_ms);
+
 /* What came back of one question, by seen_note() as its done. */
 struct seen {
     struct dns_query *query;

@@ -298,7 +298,7 @@ static void test_all_errors(void **state)
     assert_null(fixture->policy);
     assert_int_equal(diag_errors(fixture->diag), 4);
     assert_non_null(strstr(fixture->messages, "test.conf:1:29: error"));
-    assert_non_null(strstr(fixture->messages, "test.conf:2:41: error"));
+    assert_non_null(strstr(fixture->messages, "test.conf:2:39: error"));
     fixture_free(fixture);
 }
 
