@@ -82,7 +82,7 @@ $(LIB): $(LIB_OBJS)
 $(SUPPORT): $(SUPPORT_OBJS)
 $(BUILD)/%.a:
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/libs-found
 	$(call say,CC,$<)

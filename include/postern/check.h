@@ -47,7 +47,8 @@ struct probe_run {
     void *state;                 /* what the check's open() made */
     const struct inputs *inputs; /* do not change while the probe runs */
     struct arena *arena;         /* of the probe's scope: results live there */
-    void *work;                  /* free for the probe */
+    void *stream; /* what the check's stream made of the message; NULL where there is none */
+    void *work;   /* free for the probe */
 };
 
 typedef void probe_got(struct probe_run *run, const struct dns_answer *answer, uintptr_t tag);
@@ -64,6 +65,12 @@ void probe_set_word(struct probe_run *run, unsigned number, unsigned word);
 void probe_set_text(struct probe_run *run, unsigned number, const char *text);
 void probe_set_fault(struct probe_run *run, unsigned number); /* value_fault() of its slot */
 
+/* The value of another check's fact, by name ("spf.result"): one that a probe named in `after`
+ * finds. It is known or in fault; absent facts of checks that are not used are known.  *slot (may
+ * be NULL) gets its slot. */
+const struct value *probe_value(const struct probe_run *run, const char *name,
+                                const struct slot **slot);
+
 /* The slot behind fact NUMBER (for its words). */
 const struct slot *probe_slot(const struct probe_run *run, unsigned number);
 
@@ -72,16 +79,40 @@ const struct slot *probe_slot(const struct probe_run *run, unsigned number);
 void probe_finish(struct probe_run *run);
 
 struct probe {
-    const char *name;      /* key of its time in the record: "dnsbl" */
-    enum stage stage;      /* from which its inputs are there */
-    enum scope scope;      /* of its facts */
-    unsigned first, count; /* its facts, by number */
+    const char *name;         /* key of its time in the record: "dnsbl" */
+    enum stage stage;         /* from which its inputs are there */
+    enum scope scope;         /* of its facts */
+    unsigned first, count;    /* its facts, by number */
+    const char *const *after; /* facts that must be known, or in fault, before start():
+                                 NULL-terminated names; NULL for none */
     bool instant; /* finishes inside start(), asks nothing: run even when nobody needs it yet */
     void (*start)(struct probe_run *run);
     /* Time is up: set what is known of it (partial sums) and finish; NULL: everything not set is in
      * fault. */
     void (*expire)(struct probe_run *run);
 };
+
+/* ---- the message as it passes by ---- */
+
+/* For checks that look at the message itself.  A stream is opened with the first header field of a
+ * message when some rule (or header to be added) may need a fact of the check, fed with every field
+ * and, where BODY is set, every chunk as the MTA sends them, and closed when the transaction ends.
+ * The calls of one session come one after the other; none blocks. The check's probe at
+ * STAGE_MESSAGE finds it in run->stream. */
+struct check_stream {
+    bool body;
+    /* ARENA is the transaction's.  DNS is for questions whose answers will be wanted later: see
+     * stream_warm(). */
+    void *(*open)(void *state, const struct inputs *inputs, struct arena *arena, struct dns *dns);
+    /* VALUE is as it was sent: with the blank behind the colon, folded lines with LF alone. */
+    void (*header)(void *stream, const char *name, const char *value);
+    void (*eoh)(void *stream);
+    void (*chunk)(void *stream, const unsigned char *bytes, size_t length);
+    void (*close)(void *stream);
+};
+
+/* Asks so that the answer will be in the cache when a probe asks the same; nobody waits for it. */
+void stream_warm(struct dns *dns, const char *name, enum dns_type type);
 
 /* ---- a check ---- */
 struct check_site {
@@ -108,6 +139,7 @@ struct check {
     size_t block_count;
     const struct probe *probes;
     size_t probe_count;
+    const struct check_stream *stream; /* NULL: does not look at messages */
     /* Makes the check's state for one configuration snapshot; reports errors to site->diag.  May be
      * NULL. */
     void *(*open)(const struct check_site *site);

@@ -42,6 +42,8 @@ enum fact_type {
     FACT_IP,
     FACT_WORD, /* one of the fact's own words */
     FACT_SET,  /* set of names, compared without case */
+    FACT_ROWS, /* a table for records and explain (one row a signature, say); no condition tests it
+                */
 };
 
 struct fact_row {
@@ -49,8 +51,9 @@ struct fact_row {
     enum fact_type type;
     enum stage stage;
     enum scope scope;
-    const char
-        *words; /* FACT_WORD: "known unknown unavailable!"; a word with ! is the fact's fault */
+    /* FACT_WORD: "known unknown unavailable!"; a word with ! is the fact's fault.  FACT_ROWS: its
+     * columns. */
+    const char *words;
     const char *help; /* one line for the manual */
 };
 
@@ -76,7 +79,7 @@ struct value {
     int64_t high;        /* FACT_NUMBER: the most it can be (= low unless in fault) */
     const char *text;    /* TEXT, DOMAIN, LOCAL_PART, ADDRESS: canonical */
     const char *shown;   /* as the client sent it, for replies and records; NULL: as text */
-    struct text_set set; /* FACT_SET */
+    struct text_set set; /* FACT_SET; FACT_ROWS: the cells row by row, "" where there is none */
 };
 
 /* ---- slots ---- */

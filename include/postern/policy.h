@@ -181,10 +181,24 @@ void policy_parse_rule(struct policy_builder *builder, struct lexer *lexer,
 void policy_disable(struct policy_builder *builder, const struct token *name);
 void policy_observe(struct policy_builder *builder, const struct token *name);
 
-/* Resolves, compiles and analyses; reports every refusal and warning (`postern check`).  TODAY is
- * yyyymmdd. NULL when the policy has errors.  Ends the builder in either case; call it also after
- * errors in other parts of the file, so that all are reported and what an arena cannot free is
- * freed. */
+/*
+ * Resolves, compiles and analyses; reports every refusal and warning (`postern check`).
+ *
+ * Refused: unknown facts, words, tables, conditions and rules; a condition that uses itself; a 521
+ * that is not certain by MAIL, because it or a final rule above it needs a later fact; a 5xx where
+ * a test names the fault word of its fact (that something could not be found out is no reason to
+ * refuse for good); replies that test rcpt.status without one for its fault word (or on_fault
+ * defer); a final rule that needs a fact of the message above a reply that could be given by RCPT,
+ * unless it says `late;` or has a guard: a part of its top-level `and`, through named conditions
+ * too, that is known by RCPT and without `not`. Warned of: rules that can never speak (always
+ * false, ended, below a rule that is always true); a 4xx whose condition names no fault word and no
+ * fact with "faults", "rate" or "age" in its dotted name; accept rules by client.ptr; conditions
+ * that no rule uses.
+ *
+ * TODAY is yyyymmdd.  NULL when the policy has errors.  Ends the builder in either case; call it
+ * also after errors in other parts of the file, so that all are reported and what an arena cannot
+ * free is freed.
+ */
 struct policy *policy_build(struct policy_builder *builder, const struct policy_names *names,
                             enum stage speak_at, enum mixed mixed, int32_t today);
 

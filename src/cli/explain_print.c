@@ -103,6 +103,29 @@ void explain_print_text(const struct explained *explained, FILE *out)
 
 /* ---- JSON ---- */
 
+static json_t *json_text(const char *text)
+{
+    json_t *string = json_string(text);
+    /* Bytes that are no UTF-8 are no JSON either. */
+    return string != NULL ? string : json_string("?");
+}
+
+/* An object a row, without the cells that are empty. */
+static json_t *json_of_rows(const struct slot *slot, const struct text_set *cells)
+{
+    json_t *array = json_array();
+    json_t *row = NULL;
+    for (size_t i = 0; i < cells->count; i++) {
+        if (i % slot->word_count == 0) {
+            row = json_object();
+            json_array_append_new(array, row);
+        }
+        if (cells->items[i][0] != '\0')
+            json_object_set_new(row, slot->words[i % slot->word_count], json_text(cells->items[i]));
+    }
+    return array;
+}
+
 static json_t *json_of(const struct explained *explained, const struct slot *slot,
                        const struct value *value)
 {
@@ -128,17 +151,17 @@ static json_t *json_of(const struct explained *explained, const struct slot *slo
             return array;
         }
         break;
+    case FACT_ROWS:
+        if (known)
+            return json_of_rows(slot, &value->set);
+        break;
     case FACT_TEXT:
     case FACT_DOMAIN:
     case FACT_LOCAL_PART:
     case FACT_ADDRESS:
     case FACT_IP:
-        if (known) {
-            const char *text = value_show(explained->arena, slot, value);
-            json_t *string = json_string(text);
-            /* Bytes that are no UTF-8 are no JSON either. */
-            return string != NULL ? string : json_string("?");
-        }
+        if (known)
+            return json_text(value_show(explained->arena, slot, value));
         break;
     }
     return json_null();

@@ -164,11 +164,12 @@ static void build_policy(struct reading *reading)
 {
     struct config *config = &reading->all->config;
     const struct policy_names names = {table_known, table_nearest, reading};
-    config->policy =
+    struct policy *policy =
         policy_build(reading->builder, &names, config->speak_at == 0 ? STAGE_MAIL : STAGE_RCPT,
                      (enum mixed)config->mixed, clock_day(clock_wall()));
-    if (config->policy != NULL)
-        config_compile_texts(reading);
+    config->policy = policy;
+    if (policy != NULL)
+        config_compile_texts(reading, policy);
 }
 
 struct config *config_load(const char *path, const struct config_schema *schema, struct diag *diag)

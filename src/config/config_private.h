@@ -69,6 +69,6 @@ void config_parse_table(struct reading *reading, struct lexer *lexer, const stru
 void config_open_tables(struct reading *reading, const char *base_dir);
 
 /* texts.c: templates of rules and their lint */
-void config_compile_texts(struct reading *reading);
+void config_compile_texts(struct reading *reading, struct policy *policy);
 
 #endif

@@ -32,7 +32,7 @@ static bool header_text_valid(const char *text)
     return i > 0 && text[i] == ':';
 }
 
-static void compile(struct reading *reading, struct rule *rule)
+static void compile(struct reading *reading, struct policy *policy, const struct rule *rule)
 {
     if (rule->outcome == OUTCOME_ACCEPT)
         return;
@@ -49,7 +49,7 @@ static void compile(struct reading *reading, struct rule *rule)
     const struct template *tmpl =
         template_compile(reading->arena, reading->all->config.policy->layout, rule->text,
                          &rule->text_at, reading->diag);
-    rule->compiled = tmpl;
+    policy_bind_text(policy, rule->index, tmpl);
     if (tmpl == NULL)
         return;
     check_stages(reading, rule, tmpl);
@@ -58,9 +58,8 @@ static void compile(struct reading *reading, struct rule *rule)
                    rule->speaks, rule->uses_recipient);
 }
 
-void config_compile_texts(struct reading *reading)
+void config_compile_texts(struct reading *reading, struct policy *policy)
 {
-    const struct policy *policy = reading->all->config.policy;
     for (size_t i = 0; i < policy->rule_count; i++)
-        compile(reading, &policy->rules[i]);
+        compile(reading, policy, &policy->rules[i]);
 }

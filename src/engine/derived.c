@@ -48,6 +48,7 @@ static bool key_of_value(struct engine_session *session, const struct slot *slot
         key->text = value_show(session->scratch, slot, value);
         return true;
     case FACT_SET:
+    case FACT_ROWS:
         break;
     }
     return false;

@@ -99,6 +99,10 @@ struct recipient {
     struct value *values;
     struct run **runs; /* by place */
     struct recipient *next;
+    struct recipient *next_touched;
+    bool touched; /* in the session's list of those about whom something was learnt */
+    bool decided; /* the verdict at the end of the message is certain */
+    struct verdict verdict;
     bool taken;   /* it is in the list of those taken */
     bool refused; /* it is not, and nothing more is looked up for it */
 };
@@ -123,6 +127,8 @@ struct transaction {
     char id[ID_LENGTH + 1];
     const char *qid;
     struct recipient *taken, **tail;
+    struct recipient
+        *undecided; /* at the end of the message: the first of those without a certain verdict */
     struct recipient *last; /* the recipient given last; in the list once it is taken */
     unsigned taken_count, refused_count;
     const char **headers; /* per derived fact: the field it asks for */
@@ -138,10 +144,12 @@ struct engine_session {
     const char *mta_hostname;
     bool observe;
     bool connected, greeted;
-    bool changed;         /* something was learnt that may start lookups */
-    bool unsettled;       /* something was learnt that may settle the stage that waits */
-    enum stage stage;     /* reached */
-    struct inputs inputs; /* without a recipient */
+    bool changed;              /* something was learnt that may start lookups for anybody */
+    struct recipient *touched; /* those about whom alone something was learnt */
+    size_t going;              /* probes under way */
+    bool unsettled;            /* something was learnt that may settle the stage that waits */
+    enum stage stage;          /* reached */
+    struct inputs inputs;      /* without a recipient */
     struct span spans[SESSION_SPANS];
     struct value
         *values[SCOPE_COUNT]; /* all but SCOPE_RECIPIENT; NULL where the scope is not open */
@@ -228,9 +236,11 @@ bool session_pending(const struct engine_session *session, const struct recipien
                      slot_t slot);
 /* Ends the lookups behind SLOT; returns whether anything changed. */
 bool session_expire(struct engine_session *session, struct recipient *recipient, slot_t slot);
-/* Whether no lookup is under way that a stage could wait for; ending all of those. */
-bool session_idle(struct engine_session *session);
-void session_expire_all(struct engine_session *session);
+/* Something was learnt: about RECIPIENT, or, with NULL, about the session, transaction or message.
+ */
+void session_touch(struct engine_session *session, struct recipient *recipient);
+/* Ends all lookups that a stage could wait for; returns whether there were any. */
+bool session_expire_all(struct engine_session *session);
 
 /* ---- derived.c ---- */
 

@@ -111,7 +111,8 @@ static bool settle(struct engine_session *session)
         session->unsettled = false;
         if (stage_settle(session))
             return true;
-        if (!session->changed && !session->unsettled && session->ready == NULL)
+        if (!session->changed && !session->unsettled && session->touched == NULL &&
+            session->ready == NULL)
             return false;
     }
 }
@@ -178,6 +179,7 @@ static void end_transaction(struct engine_session *session)
     session_clear_span(session, SPAN_TRANSACTION);
     session->values[SCOPE_TRANSACTION] = session->values[SCOPE_MESSAGE] = NULL;
     *tx = (struct transaction){.qid = ""};
+    session->touched = NULL;
     no_transaction(&session->inputs);
     session->stage = session->greeted ? STAGE_HELO : STAGE_CONNECT;
 }
@@ -354,6 +356,7 @@ void engine_stage(struct engine_session *session, enum stage stage, engine_done 
     arena_reset(session->speech);
     if (stage >= STAGE_DATA && session->tx.open) {
         session_take_last(session);
+        session->tx.undecided = session->tx.taken;
         session->stage = stage;
         session->changed = true;
     }

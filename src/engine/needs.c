@@ -53,6 +53,24 @@ bool session_pending(const struct engine_session *session, const struct recipien
     return is_due(session, recipient, &wiring->probes[wiring->probe_of[root]]);
 }
 
+void session_touch(struct engine_session *session, struct recipient *recipient)
+{
+    if (recipient == NULL) {
+        session->changed = true;
+    } else if (!recipient->touched) {
+        recipient->touched = true;
+        recipient->next_touched = session->touched;
+        session->touched = recipient;
+    }
+}
+
+static void touch_slot(struct engine_session *session, struct recipient *recipient, slot_t slot)
+{
+    bool theirs = session->wiring->layout->slots[slot].scope == SCOPE_RECIPIENT;
+
+    session_touch(session, theirs ? recipient : NULL);
+}
+
 /* A derived fact whose chain of subjects is known up to it. */
 static bool find_derived(struct engine_session *session, struct recipient *recipient, slot_t slot)
 {
@@ -66,7 +84,7 @@ static bool find_derived(struct engine_session *session, struct recipient *recip
         return session_fetch(session, recipient, subject);
     }
     derived_find(session, recipient, number);
-    session->changed = true;
+    touch_slot(session, recipient, slot);
     return true;
 }
 
@@ -81,7 +99,7 @@ bool session_fetch(struct engine_session *session, struct recipient *recipient, 
         return find_derived(session, recipient, slot);
     if (wiring->probe_of[slot] == NOBODY) {
         *session_cell(session, recipient, slot) = value_fault(&wiring->layout->slots[slot]);
-        session->changed = true;
+        touch_slot(session, recipient, slot);
         return true;
     }
     wired = &wiring->probes[wiring->probe_of[slot]];
@@ -101,11 +119,12 @@ bool session_expire(struct engine_session *session, struct recipient *recipient,
         return false;
     if (is_open(session, recipient, root) && wiring->probe_of[root] != NOBODY)
         run = run_of(session, recipient, &wiring->probes[wiring->probe_of[root]]);
-    if (run != NULL && !run->finished)
+    if (run != NULL && !run->finished) {
         run_expire(run);
-    else
+    } else {
         *session_cell(session, recipient, slot) = value_fault(&wiring->layout->slots[slot]);
-    session->changed = true;
+        touch_slot(session, recipient, slot);
+    }
     return true;
 }
 
@@ -137,11 +156,10 @@ static void add_texts(struct engine_session *session)
         session->needed[i] |= session->texts[i];
 }
 
-static bool fetch_needed(struct engine_session *session, struct recipient *recipient)
+static void fetch_needed(struct engine_session *session, struct recipient *recipient)
 {
     const struct wiring *wiring = session->wiring;
     const struct view view = session_view(session, recipient);
-    bool found = false;
 
     if (session->engine->options.everything) {
         memset(session->needed, 1, wiring->layout->count);
@@ -152,83 +170,86 @@ static bool fetch_needed(struct engine_session *session, struct recipient *recip
     }
     for (slot_t slot = 0; slot < wiring->layout->count; slot++)
         if (session->needed[slot])
-            found |= session_fetch(session, recipient, slot);
-    return found;
+            session_fetch(session, recipient, slot);
 }
 
-static bool start_instant(struct engine_session *session, struct recipient *recipient)
+static void start_instant(struct engine_session *session, struct recipient *recipient)
 {
     const struct wiring *wiring = session->wiring;
-    bool started = false;
 
     for (size_t i = 0; i < wiring->probe_count; i++) {
         const struct wired_probe *wired = &wiring->probes[i];
-        if (!wired->probe->instant || !is_due(session, recipient, wired) ||
-            run_of(session, recipient, wired) != NULL)
-            continue;
-        run_start(session, recipient, wired);
-        started = true;
+        if (wired->probe->instant && is_due(session, recipient, wired) &&
+            run_of(session, recipient, wired) == NULL)
+            run_start(session, recipient, wired);
     }
-    return started;
+}
+
+/* What was learnt about the session concerns everybody: at the end of the message all recipients,
+ * before it the one given last. */
+static void advance_all(struct engine_session *session)
+{
+    struct transaction *tx = &session->tx;
+
+    start_instant(session, tx->last);
+    if (session->stage == STAGE_MESSAGE && tx->taken != NULL)
+        for (struct recipient *r = tx->taken; r != NULL; r = r->next)
+            fetch_needed(session, r);
+    else
+        fetch_needed(session, tx->last);
+}
+
+/* What was learnt about one recipient concerns no other: with a thousand of them and an answer for
+ * each, all else would take a million steps. */
+static void advance_one(struct engine_session *session)
+{
+    struct recipient *recipient = session->touched;
+
+    session->touched = recipient->next_touched;
+    recipient->touched = false;
+    if (session->stage == STAGE_MESSAGE || recipient == session->tx.last)
+        fetch_needed(session, recipient);
 }
 
 /* Each round starts a probe or sets a fact, so there are no more rounds than probes and facts. */
 void session_advance(struct engine_session *session)
 {
-    while (run_ready(session) || session->changed) {
-        bool found;
+    while (run_ready(session) || session->changed || session->touched != NULL) {
+        bool idle = !session->connected || session->tx.over;
 
-        session->changed = false;
-        if (!session->connected || session->tx.over)
-            continue;
-        session->unsettled = true;
-        found = start_instant(session, session->tx.last);
-        if (session->stage == STAGE_MESSAGE && session->tx.taken != NULL)
-            for (struct recipient *r = session->tx.taken; r != NULL; r = r->next)
-                found |= fetch_needed(session, r);
-        else
-            found |= fetch_needed(session, session->tx.last);
-        session->changed |= found;
+        session->unsettled |= !idle;
+        if (session->changed) {
+            session->changed = false;
+            if (!idle)
+                advance_all(session);
+        } else if (session->touched != NULL) {
+            advance_one(session);
+        }
     }
 }
 
 /* ---- lookups under way ---- */
 
-static bool expire_span(struct span *span, bool look_only)
+static bool expire_span(struct span *span)
 {
     bool going = false;
 
     for (struct run *run = span->runs; run != NULL; run = run->next) {
-        if (run->finished)
-            continue;
-        going = true;
-        if (!look_only)
-            run_expire(run);
+        going |= !run->finished;
+        run_expire(run);
     }
     return going;
 }
 
-static bool expire_spans(struct engine_session *session, bool look_only)
+bool session_expire_all(struct engine_session *session)
 {
     bool going = false;
 
     for (int i = 0; i < SESSION_SPANS; i++)
-        going |= expire_span(&session->spans[i], look_only);
+        going |= expire_span(&session->spans[i]);
     for (struct recipient *r = session->tx.taken; r != NULL; r = r->next)
-        if (session->stage == STAGE_MESSAGE)
-            going |= expire_span(&r->span, look_only);
+        going |= expire_span(&r->span);
     if (session->tx.last != NULL)
-        going |= expire_span(&session->tx.last->span, look_only);
+        going |= expire_span(&session->tx.last->span);
     return going;
-}
-
-bool session_idle(struct engine_session *session)
-{
-    return !expire_spans(session, true);
-}
-
-void session_expire_all(struct engine_session *session)
-{
-    if (expire_spans(session, false))
-        session->changed = true;
 }

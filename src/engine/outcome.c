@@ -17,24 +17,45 @@ struct outcome {
         *marked_by; /* per rule: the first recipient for whom the header rule is true */
 };
 
-static bool decide_all(struct engine_session *session, struct outcome *outcome)
+static bool decide_one(struct engine_session *session, const struct recipient *recipient,
+                       struct verdict *verdict)
 {
-    const struct policy *policy = session->wiring->policy;
-    struct recipient *recipient = session->tx.taken;
+    const struct view view = session_view(session, recipient);
 
-    outcome->count = session->tx.taken_count > 0 ? session->tx.taken_count : 1;
+    *verdict = decide(session->wiring->policy, &view, session->modes, STAGE_MESSAGE, SPEAK_ALL);
+    return verdict->certain || stage_give_up(session, verdict);
+}
+
+/* What is certain stays so: each attempt goes on where the last one stopped. */
+static bool decide_all(struct engine_session *session)
+{
+    struct transaction *tx = &session->tx;
+
+    for (; tx->undecided != NULL; tx->undecided = tx->undecided->next) {
+        if (!decide_one(session, tx->undecided, &tx->undecided->verdict))
+            return false;
+        tx->undecided->decided = true;
+    }
+    return true;
+}
+
+/* The verdicts side by side.  Where the MTA names no recipients there is one for nobody. */
+static bool collect(struct engine_session *session, struct outcome *outcome)
+{
+    const struct transaction *tx = &session->tx;
+    struct recipient *recipient = tx->taken;
+
+    if (!decide_all(session))
+        return false;
+    outcome->count = tx->taken_count > 0 ? tx->taken_count : 1;
     outcome->verdicts = arena_alloc(session->speech, outcome->count * sizeof(outcome->verdicts[0]));
     outcome->recipients =
         arena_alloc(session->speech, outcome->count * sizeof(outcome->recipients[0]));
-    for (size_t i = 0; i < outcome->count; i++) {
-        const struct view view = session_view(session, recipient);
-        struct verdict *verdict = &outcome->verdicts[i];
-        *verdict = decide(policy, &view, session->modes, STAGE_MESSAGE,
-                          stage_speak(session, STAGE_MESSAGE));
-        if (!verdict->certain && !stage_give_up(session, verdict))
-            return false;
+    if (recipient == NULL)
+        return decide_one(session, NULL, &outcome->verdicts[0]);
+    for (size_t i = 0; i < outcome->count; i++, recipient = recipient->next) {
+        outcome->verdicts[i] = recipient->verdict;
         outcome->recipients[i] = recipient;
-        recipient = recipient != NULL ? recipient->next : NULL;
     }
     return true;
 }
@@ -222,7 +243,7 @@ bool stage_settle_message(struct engine_session *session)
     /* Every recipient was refused, or would have been. */
     if (session->tx.taken == NULL && session->tx.refused_count > 0)
         return true;
-    if (!decide_all(session, &outcome))
+    if (!collect(session, &outcome))
         return false;
     /* Who was asked to split and did not, or must never be, gets the strictest answer. */
     if (rule == MIXED_LATE && (session->tx.split || !stage_may_split(session)))

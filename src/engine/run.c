@@ -45,6 +45,14 @@ static void drop_questions(struct run *run)
     }
 }
 
+static void end_run(struct run *run)
+{
+    run->finished = true;
+    run->took = clock_us() - run->started;
+    run->session->going--;
+    drop_questions(run);
+}
+
 /* On the loop's thread. */
 static void answered(void *arg, const struct dns_answer *answer)
 {
@@ -129,9 +137,10 @@ void probe_set(struct probe_run *pub, unsigned number, struct value value)
     struct run *run = (struct run *)(void *)pub;
     struct value *cell = session_cell(run->session, run->recipient, slot_of(run, number));
 
-    if (!run->finished && cell->state == VALUE_OPEN)
-        *cell = value;
-    run->session->changed = true;
+    if (run->finished || cell->state != VALUE_OPEN)
+        return;
+    *cell = value;
+    session_touch(run->session, run->recipient);
 }
 
 void probe_set_word(struct probe_run *run, unsigned number, unsigned word)
@@ -165,9 +174,7 @@ void probe_finish(struct probe_run *pub)
         return;
     for (unsigned i = 0; i < probe->count; i++)
         probe_set_fault(pub, probe->first + i);
-    run->finished = true;
-    run->took = clock_us() - run->started;
-    drop_questions(run);
+    end_run(run);
 }
 
 /* ---- beginning and end ---- */
@@ -224,6 +231,7 @@ void run_start(struct engine_session *session, struct recipient *recipient,
     span->runs = run;
     *place_of(session, recipient, wired) = run;
     run->started = clock_us();
+    session->going++;
     wired->probe->start(&run->pub);
     assert(run->finished || !wired->probe->instant);
 }
@@ -241,10 +249,7 @@ void run_expire(struct run *run)
 void span_cancel(struct span *span)
 {
     for (struct run *run = span->runs; run != NULL; run = run->next) {
-        if (run->finished)
-            continue;
-        run->finished = true;
-        run->took = clock_us() - run->started;
-        drop_questions(run);
+        if (!run->finished)
+            end_run(run);
     }
 }

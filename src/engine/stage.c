@@ -89,7 +89,7 @@ static bool expire_waited(struct engine_session *session)
     if (session->wait.stage != STAGE_MESSAGE || session->tx.taken == NULL)
         return expire_for(session, session->wait.stage == STAGE_RCPT ? session->tx.last : NULL);
     for (struct recipient *r = session->tx.taken; r != NULL; r = r->next)
-        expired |= expire_for(session, r);
+        expired |= !r->decided && expire_for(session, r);
     return expired;
 }
 
@@ -104,15 +104,13 @@ void stage_expire(struct engine_session *session)
 bool stage_give_up(struct engine_session *session, struct verdict *verdict)
 {
     /* When nothing is under way any more, nothing can come of waiting. */
-    if (!session->wait.expired && !session_idle(session))
+    if (!session->wait.expired && session->going > 0)
         return false;
     session->wait.expired = true;
     if (expire_waited(session))
         return false;
-    if (!session_idle(session)) {
-        session_expire_all(session);
+    if (session_expire_all(session))
         return false;
-    }
     log_error("transaction %s: no outcome at %s although all facts are known", session->tx.id,
               stage_name(session->wait.stage));
     *verdict =
@@ -254,7 +252,7 @@ static bool refuse_recipient(struct engine_session *session, struct recipient *r
 static bool settle_recipient(struct engine_session *session, struct recipient *recipient)
 {
     if (session->tx.split && !session->wait.expired && recipient_pending(session, recipient) &&
-        !session_idle(session))
+        session->going > 0)
         return false;
     if (splits_off(session, recipient))
         return refuse_recipient(session, recipient, OWN_SPLIT_RECIPIENT);
@@ -306,7 +304,7 @@ bool stage_settle(struct engine_session *session)
     session->action = (struct action){.kind = ACTION_CONTINUE,
                                       .verdict = {.certain = true, .rule = -1, .fault_rule = -1},
                                       .rule = ""};
-    if (session->engine->options.everything && !session->wait.expired && !session_idle(session))
+    if (session->engine->options.everything && !session->wait.expired && session->going > 0)
         return false;
     if (!tx->open || tx->over || (stage == STAGE_RCPT && (recipient == NULL || recipient->taken)))
         return true;

@@ -93,7 +93,7 @@ struct layout *layout_new(struct arena *arena, const struct fact_part *parts, si
             slot_t slot = layout_add(layout, row->name, row->type, row->stage, row->scope);
 
             layout->slots[slot].row = row;
-            if (row->type == FACT_WORD)
+            if (row->type == FACT_WORD || row->type == FACT_ROWS)
                 take_words(layout, &layout->slots[slot], row->words);
         }
     }

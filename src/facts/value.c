@@ -100,6 +100,26 @@ static const char *show_set(struct arena *arena, const struct text_set *set)
     return text;
 }
 
+/* "domain=a.example result=pass; domain=b.example result=fail": cells that are empty are left out.
+ */
+static const char *show_rows(struct arena *arena, const struct slot *slot,
+                             const struct text_set *cells)
+{
+    const char *text = "";
+
+    for (size_t i = 0; i < cells->count; i++) {
+        bool first = i % slot->word_count == 0;
+        const char *gap = i == 0 ? "" : first ? "; " : " ";
+
+        if (cells->items[i][0] != '\0')
+            text = arena_printf(arena, "%s%s%s=%s", text, gap, slot->words[i % slot->word_count],
+                                cells->items[i]);
+        else if (first && i > 0)
+            text = arena_printf(arena, "%s;", text);
+    }
+    return text;
+}
+
 const char *value_show(struct arena *arena, const struct slot *slot, const struct value *value)
 {
     char ip[ADDR_TEXT_SIZE];
@@ -124,6 +144,8 @@ const char *value_show(struct arena *arena, const struct slot *slot, const struc
         return value->word < slot->word_count ? slot->words[value->word] : "";
     case FACT_SET:
         return show_set(arena, &value->set);
+    case FACT_ROWS:
+        return show_rows(arena, slot, &value->set);
     }
     return "";
 }
@@ -145,7 +167,7 @@ const char *scope_name(enum scope scope)
 const char *fact_type_name(enum fact_type type)
 {
     static const char *const names[] = {"yes or no", "number",     "text", "domain", "local part",
-                                        "address",   "IP address", "word", "set"};
+                                        "address",   "IP address", "word", "set",    "table"};
 
     return names[type];
 }

@@ -535,8 +535,10 @@ static bool close_peers(struct front *front, int64_t until)
         usleep(10000);
     if (atomic_load(&front->running) > 0)
         return false;
-    while (front->peers != NULL)
-        peer_free(front->peers);
+    for (struct peer *peer = front->peers, *next; peer != NULL; peer = next) {
+        next = peer->next;
+        peer_free(peer);
+    }
     config_unref(front->config);
     front->config = NULL;
     return true;

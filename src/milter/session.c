@@ -30,7 +30,7 @@ struct session {
     struct counted_name *names;
     size_t name_count;
     bool leading_space; /* header values come and go with the blank behind the colon */
-    bool busy; /* between MAIL and the end of the transaction */
+    bool busy;          /* between MAIL and the end of the transaction */
     struct session_answer answer;
     session_done *done;
     void *arg;

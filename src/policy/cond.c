@@ -18,7 +18,7 @@ struct cond *cond_new(struct policy_builder *builder, enum cond_kind kind, const
 struct cond *cond_new_not(struct policy_builder *builder, struct cond *part)
 {
     struct cond *cond = cond_new(builder, COND_NOT, &part->at);
-    const struct cond **parts = arena_alloc(builder->arena, sizeof(*parts));
+    const struct cond **parts = arena_alloc(builder->arena, sizeof(struct cond *));
 
     parts[0] = part;
     cond->parts = parts;
@@ -69,13 +69,13 @@ static struct cond *parse_parts(struct policy_builder *builder, struct lexer *le
     if (part == NULL || !token_is(lexer_peek(lexer), word))
         return part;
     cond = cond_new(builder, kind, &part->at);
-    *(struct cond **)list_add(builder->arena, &parts, sizeof(part)) = part;
+    *(struct cond **)list_add(builder->arena, &parts, sizeof(struct cond *)) = part;
     while (token_is(lexer_peek(lexer), word)) {
         lexer_next(lexer);
         part = parse(builder, lexer);
         if (part == NULL)
             return NULL;
-        *(struct cond **)list_add(builder->arena, &parts, sizeof(part)) = part;
+        *(struct cond **)list_add(builder->arena, &parts, sizeof(struct cond *)) = part;
     }
     cond->parts = parts.items;
     cond->part_count = parts.count;

@@ -279,8 +279,14 @@ static void find_subject(struct policy_builder *builder, const struct token *nam
     subject->at = name->at;
     subject->slot = layout_find(builder->facts, name->text);
     subject->unknown = subject->slot == SLOT_NONE;
-    if (subject->unknown)
+    if (subject->unknown) {
         unknown_fact(builder, name);
+    } else if (slot_of(builder, subject->slot)->type == FACT_ROWS) {
+        builder_error(builder, &name->at,
+                      "'%s' is a table for records and explain; no condition can test it",
+                      name->text);
+        subject->unknown = true;
+    }
 }
 
 /* lookup(TABLE, FACT); the word is taken. */

@@ -130,6 +130,8 @@ static unsigned test_known(const struct cond *test, const struct slot *slot,
         return truth_of(names_number(test, value->word));
     case FACT_SET:
         return truth_of(names_member(test, &value->set));
+    case FACT_ROWS:
+        break;
     }
     return TRUTH_FAULT;
 }

@@ -173,6 +173,8 @@ bool operand_read(struct policy_builder *builder, slot_t number, const struct to
     case FACT_LOCAL_PART:
         operand->text = token->text;
         return true;
+    case FACT_ROWS:
+        break;
     }
     return false;
 }

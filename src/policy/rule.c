@@ -62,7 +62,7 @@ static bool read_code(const char *text, int *code)
 {
     if (strspn(text, "0123456789") != 3 || text[3] != '\0')
         return false;
-    *code = atoi(text);
+    *code = (int)strtol(text, NULL, 10);
     return *code >= 400 && *code <= 599;
 }
 
@@ -76,7 +76,7 @@ static bool read_enhanced(const char *text, int enhanced[3])
 
         if (digits < 1 || digits > 3 || (digits > 1 && text[0] == '0'))
             return false;
-        enhanced[i] = atoi(text);
+        enhanced[i] = (int)strtol(text, NULL, 10);
         text += digits;
         if (*text++ != (i < 2 ? '.' : '\0'))
             return false;

@@ -277,10 +277,20 @@ def _():
 
 # ---- lists that die ----
 
+def since(daemon, mark):
+    """What was said after the first MARK messages; those of all daemons come together in syslog."""
+    return [line for line in daemon.messages()[mark:]]
+
+
+def wait_since(daemon, mark, text):
+    wait_until(text, lambda: any(text in line for line in since(daemon, mark)))
+
+
 def dying(what, break_it, mend_it, reason):
     @case(what + " is set aside with one loud line, refuses nobody, and is taken back")
     def _():
         break_it()
+        mark = len(postern.syslog.lines("postern"))
         aside = Postern(LISTS + RULE, resolver=fake, files={"key": KEY})
         other = Postfix(aside.milter)
         # The first client comes before anything was tested, perhaps.

@@ -102,13 +102,17 @@ static void start_message(struct probe_run *run)
     probe_ask(run, "message.test", DNS_A, got_number, T_MESSAGE);
 }
 
+#define PROBE(NAME, STAGE, SCOPE, FACT, START)                                                     \
+    .name = NAME, .stage = STAGE, .scope = SCOPE, .first = FACT, .count = 1, .start = START
+
 static const struct probe t_probes[] = {
-    {"t-client", STAGE_CONNECT, SCOPE_CONNECTION, T_CLIENT, 1, false, start_client, expire_client},
-    {"t-reason", STAGE_CONNECT, SCOPE_CONNECTION, T_REASON, 1, false, start_reason, NULL},
-    {"t-helo", STAGE_HELO, SCOPE_CONNECTION, T_HELO, 1, false, start_helo, NULL},
-    {"t-sender", STAGE_MAIL, SCOPE_TRANSACTION, T_SENDER, 1, false, start_sender, NULL},
-    {"t-rcpt", STAGE_RCPT, SCOPE_RECIPIENT, T_RCPT, 1, false, start_rcpt, NULL},
-    {"t-message", STAGE_MESSAGE, SCOPE_MESSAGE, T_MESSAGE, 1, false, start_message, NULL},
+    {PROBE("t-client", STAGE_CONNECT, SCOPE_CONNECTION, T_CLIENT, start_client),
+     .expire = expire_client},
+    {PROBE("t-reason", STAGE_CONNECT, SCOPE_CONNECTION, T_REASON, start_reason)},
+    {PROBE("t-helo", STAGE_HELO, SCOPE_CONNECTION, T_HELO, start_helo)},
+    {PROBE("t-sender", STAGE_MAIL, SCOPE_TRANSACTION, T_SENDER, start_sender)},
+    {PROBE("t-rcpt", STAGE_RCPT, SCOPE_RECIPIENT, T_RCPT, start_rcpt)},
+    {PROBE("t-message", STAGE_MESSAGE, SCOPE_MESSAGE, T_MESSAGE, start_message)},
 };
 
 static const struct check t_check = {

@@ -2,6 +2,7 @@
 #include "nsd.h"
 
 #include <arpa/inet.h>
+#include <ftw.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,17 +12,20 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { FOLDER_SIZE = 256 };
 
 struct nsd {
     pid_t pid; /* and its process group */
     unsigned port;
     char server[32];
-    char folder[32];
+    char folder[FOLDER_SIZE];
 };
 
-enum { READY_TRIES = 100, READY_WAIT_MS = 100, PATH_SIZE = 64 };
+enum { READY_TRIES = 100, READY_WAIT_MS = 100, PATH_SIZE = FOLDER_SIZE + 32 };
 
 static void die(const char *what)
 {
@@ -129,7 +133,9 @@ struct nsd *nsd_start_zone(const char *name, const char *text, unsigned port)
 
     if (!nsd)
         die("calloc");
-    strcpy(nsd->folder, "/tmp/postern-nsd-XXXXXX");
+    const char *parent = getenv("TMPDIR");
+
+    snprintf(nsd->folder, sizeof(nsd->folder), "%s/nsd-XXXXXX", parent ? parent : "/tmp");
     if (!mkdtemp(nsd->folder))
         die("mkdtemp");
     nsd->port = port ? port : free_port();
@@ -194,17 +200,21 @@ void nsd_signal(struct nsd *nsd, int number)
         die("kill nsd");
 }
 
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
 void nsd_stop(struct nsd *nsd)
 {
-    static const char *const files[] = {"zone", "nsd.conf", "log", "xfrd.state", "zone.list"};
-    char path[PATH_SIZE];
+    enum { DESCRIPTORS = 8 };
 
     kill(-nsd->pid, SIGKILL);
     waitpid(nsd->pid, NULL, 0);
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", nsd->folder, files[i]);
-        unlink(path);
-    }
-    rmdir(nsd->folder);
+    if (nftw(nsd->folder, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS) != 0)
+        die(nsd->folder);
     free(nsd);
 }

@@ -26,7 +26,7 @@ void rig_free(struct rig *rig);
 /* Asks for the address of PREFIXNUMBER.wild.test and waits. */
 enum dns_status rig_ask(struct rig *rig, const char *prefix, int number, unsigned timeout_ms);
 
-/* Asks for new names for MS milliseconds, a few a second, as mail that comes in does.  True when
+/* Asks for new names for MS milliseconds, some at a time, as mail that comes in does.  True when
  * all were faults, and in time. */
 bool rig_endure(struct rig *rig, const char *prefix, unsigned timeout_ms, int64_t ms);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "naive.h"
 #include "policy_fixture.h"
+#include "random_policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,65 +20,14 @@
  * POSTERN_CASES run others.
  */
 
-static const struct naive_fact facts[] = {
-    {"client.local", 'b', AT_CONNECT, false, NULL, {"yes", "no", "!"}},
-    {"dnsbl.score",
-     'n',
-     AT_CONNECT,
-     false,
-     NULL,
-     {"0", "1", "2", "3", "4", "5", "0..3", "3..4", "2..", ".."}},
-    {"client.name", 'd', AT_CONNECT, false, NULL, {"", "a.example", "b.example", "c.example", "!"}},
-    {"client.ip",
-     'i',
-     AT_CONNECT,
-     false,
-     NULL,
-     {"192.0.2.1", "192.0.2.9", "198.51.100.1", "203.0.113.5", "!"}},
-    {"client.ip in trusted", 'b', AT_CONNECT, false, NULL, {"yes", "no", "!"}},
-    {"helo", 't', AT_HELO, false, NULL, {"", "x", "X", "y", "z", "!"}},
-    {"helo.kind", 'w', AT_HELO, false, NULL, {"name", "literal", "bare", "invalid", "!"}},
-    {"spf.result", 'w', AT_MAIL, false, "temperror", {"none", "pass", "fail", "temperror"}},
-    {"sender.domain", 'd', AT_MAIL, false, NULL, {"", "a.example", "b.example", "c.example", "!"}},
-    {"lookup(users, sender)", 't', AT_MAIL, false, NULL, {"", "x", "X", "y", "z", "!"}},
-    {"rcpt.status",
-     'w',
-     AT_RCPT,
-     true,
-     "unavailable",
-     {"known", "unknown", "moved", "unavailable"}},
-    {"rcpt.domain", 'd', AT_RCPT, true, NULL, {"", "a.example", "b.example", "c.example", "!"}},
-    {"rcpt in users", 'b', AT_RCPT, true, NULL, {"yes", "no", "!"}},
-    {"dmarc.result", 'w', AT_MESSAGE, false, "temperror", {"none", "pass", "fail", "temperror"}},
-    {"dkim.domains",
-     's',
-     AT_MESSAGE,
-     false,
-     NULL,
-     {"", "a.example", "b.example", "A.example,c.example", "!"}},
-    {"message.size",
-     'n',
-     AT_MESSAGE,
-     false,
-     NULL,
-     {"0", "1", "2", "3", "4", "5", "1..2", "2..5", "..2", ".."}},
-    {"header('subject') matches 'x'", 'b', AT_MESSAGE, false, NULL, {"yes", "no", "!"}},
-};
+enum { FACTS = RANDOM_FACTS, WAIT_MAX = 200 };
 
-enum { FACTS = sizeof(facts) / sizeof(facts[0]), PARTS_MAX = 400, WAIT_MAX = 200 };
+static const struct naive_fact *const facts = random_facts;
 
 /* One case: the rules in both forms, what the facts will be, and when they come. */
 struct game {
-    uint64_t random;
-    struct naive_case naive;
-    struct naive_cond parts[PARTS_MAX];
-    int part_count;
-    bool used[FACTS];
-    bool once;      /* no fact is tested twice: then certainty is exact */
-    bool own_fault; /* some test names a fault word */
-    struct str conditions, text;
-    int named;
-
+    struct random_policy random;
+    const struct naive_case *naive;
     struct fixture *fixture;
     slot_t slots[FACTS];
     struct value *recipients[NAIVE_RECIPIENTS];
@@ -89,349 +39,6 @@ struct game {
     int begun[STAGE_COUNT][NAIVE_RECIPIENTS]; /* the tick, or -1 */
     struct str trouble;
 };
-
-/* ---- chance ---- */
-
-static uint64_t random_next(struct game *game)
-{
-    uint64_t z = game->random += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static int below(struct game *game, int limit)
-{
-    return (int)(random_next(game) % (uint64_t)limit);
-}
-
-static bool chance(struct game *game, int percent)
-{
-    return below(game, 100) < percent;
-}
-
-/* ---- conditions ---- */
-
-static struct naive_cond *new_part(struct game *game, enum naive_op op)
-{
-    struct naive_cond *cond = &game->parts[game->part_count++];
-
-    assert_true(game->part_count < PARTS_MAX);
-    memset(cond, 0, sizeof(*cond));
-    cond->op = op;
-    return cond;
-}
-
-static void choose_operands(struct game *game, struct naive_cond *cond, int count)
-{
-    static const char *const numbers[] = {"1", "2", "3", "4"};
-    static const char *const texts[] = {"x", "X", "y"};
-    static const char *const domains[] = {"a.example", "B.example", "c.Example"};
-    static const char *const nets[] = {"192.0.2.1", "192.0.2.", "198.51.100.1"};
-    const struct naive_fact *fact = &facts[cond->fact];
-    bool one = cond->op == OP_EQ || cond->op == OP_NE;
-    int i;
-
-    cond->operand_count = count;
-    for (i = 0; i < count; i++) {
-        switch (fact->type) {
-        case 'n':
-            cond->operands[i] = numbers[below(game, 4)];
-            break;
-        case 't':
-            cond->operands[i] = texts[below(game, 3)];
-            break;
-        case 'i':
-            cond->operands[i] = nets[one ? 0 : below(game, 3)];
-            break;
-        case 'w':
-            cond->operands[i] = fact->values[below(game, 4)];
-            if (strcmp(cond->operands[i], "!") == 0)
-                i--;
-            break;
-        default:
-            cond->operands[i] = domains[below(game, 3)];
-            break;
-        }
-    }
-}
-
-static int choose_fact(struct game *game)
-{
-    int tries;
-
-    for (tries = 0; tries < 40; tries++) {
-        int fact = below(game, FACTS);
-
-        if (game->once && game->used[fact])
-            continue;
-        game->used[fact] = true;
-        return fact;
-    }
-    return -1;
-}
-
-static struct naive_cond *random_test(struct game *game)
-{
-    static const enum naive_op of_numbers[] = {OP_EQ, OP_NE, OP_LT, OP_LE,
-                                               OP_GT, OP_GE, OP_IN, OP_NOT_IN};
-    static const enum naive_op of_texts[] = {OP_EQ, OP_NE, OP_IN, OP_NOT_IN};
-    static const enum naive_op of_sets[] = {OP_HAS, OP_IN, OP_NOT_IN};
-    int fact = choose_fact(game);
-    struct naive_cond *cond = new_part(game, OP_TRUE);
-    int i;
-
-    if (fact < 0)
-        return cond;
-    cond->fact = fact;
-    switch (facts[fact].type) {
-    case 'b':
-        cond->op = OP_IS;
-        return cond;
-    case 'n':
-        cond->op = of_numbers[below(game, 8)];
-        break;
-    case 's':
-        cond->op = of_sets[below(game, 3)];
-        break;
-    default:
-        cond->op = of_texts[below(game, 4)];
-        break;
-    }
-    choose_operands(game, cond,
-                    cond->op == OP_IN || cond->op == OP_NOT_IN ? 1 + below(game, 2) : 1);
-    for (i = 0; i < cond->operand_count; i++) {
-        if (facts[fact].own_fault != NULL && strcmp(cond->operands[i], facts[fact].own_fault) == 0)
-            game->own_fault = true;
-    }
-    return cond;
-}
-
-static struct naive_cond *random_cond(struct game *game, int depth)
-{
-    struct naive_cond *cond;
-    int i;
-
-    if (depth == 0 || chance(game, 45))
-        return chance(game, 3) ? new_part(game, chance(game, 50) ? OP_TRUE : OP_FALSE)
-                               : random_test(game);
-    if (chance(game, 15)) {
-        cond = new_part(game, OP_NOT);
-        cond->part_count = 1;
-    } else {
-        cond = new_part(game, chance(game, 50) ? OP_AND : OP_OR);
-        cond->part_count = 2 + below(game, 2);
-    }
-    for (i = 0; i < cond->part_count; i++)
-        cond->parts[i] = random_cond(game, depth - 1);
-    return cond;
-}
-
-/* ---- as text ---- */
-
-static void write_operand(struct str *out, const struct naive_cond *cond, int i)
-{
-    const char *operand = cond->operands[i];
-
-    str_add(out, operand);
-    if (facts[cond->fact].type == 'i' && operand[strlen(operand) - 1] == '.')
-        str_add(out, "0/24");
-}
-
-static void write_test(struct str *out, const struct naive_cond *cond)
-{
-    static const char *const signs[] = {[OP_EQ] = "==", [OP_NE] = "!=", [OP_LT] = "<",
-                                        [OP_LE] = "<=", [OP_GT] = ">",  [OP_GE] = ">="};
-    const char *name = facts[cond->fact].name;
-    int i;
-
-    if (cond->op == OP_IS) {
-        str_add(out, name);
-    } else if (cond->op == OP_HAS) {
-        str_add_format(out, "\"%s\" in %s", cond->operands[0], name);
-    } else if (cond->op == OP_IN || cond->op == OP_NOT_IN) {
-        str_add_format(out, "%s%s in { ", name, cond->op == OP_IN ? "" : " not");
-        for (i = 0; i < cond->operand_count; i++) {
-            str_add(out, i != 0 ? ", " : "");
-            write_operand(out, cond, i);
-        }
-        str_add(out, " }");
-    } else {
-        str_add_format(out, "%s %s ", name, signs[cond->op]);
-        write_operand(out, cond, 0);
-    }
-}
-
-static void write_cond(struct game *game, struct str *out, const struct naive_cond *cond)
-{
-    struct str inner = {NULL, 0, 0};
-    int i;
-
-    if (cond->op == OP_TRUE || cond->op == OP_FALSE) {
-        str_add(out, cond->op == OP_TRUE ? "true" : "false");
-        return;
-    }
-    if (cond->op >= OP_IS) {
-        write_test(out, cond);
-        return;
-    }
-    if (cond->op == OP_NOT)
-        str_add(&inner, "not ");
-    for (i = 0; i < cond->part_count; i++) {
-        if (i != 0)
-            str_add(&inner, cond->op == OP_AND ? " and " : " or ");
-        /* `and` binds more tightly than `or`, `not` than both. */
-        enum naive_op op = cond->parts[i]->op;
-        bool bare = op >= OP_IS || (op == OP_NOT && chance(game, 50)) ||
-                    (op == OP_AND && cond->op == OP_OR && chance(game, 50));
-        str_add(&inner, bare ? "" : "(");
-        write_cond(game, &inner, cond->parts[i]);
-        str_add(&inner, bare ? "" : ")");
-    }
-    if (chance(game, 10) && cond->op != OP_NOT) {
-        str_add_format(&game->conditions, "condition c%d { %s }\n", game->named, str_text(&inner));
-        str_add_format(out, "(c%d)", game->named++);
-    } else {
-        str_add(out, str_text(&inner));
-    }
-    str_free(&inner);
-}
-
-static void write_rule(struct game *game, int number)
-{
-    const struct naive_rule *rule = &game->naive.rules[number];
-    struct str *out = &game->text;
-
-    str_add_format(out, "rule r%d { when ", number);
-    write_cond(game, out, rule->when);
-    if (rule->outcome == 'A')
-        str_add(out, "; accept; late;");
-    else if (rule->outcome == 'Q')
-        str_add(out, "; quarantine \"q\"; late;");
-    else if (rule->outcome == 'H')
-        str_add(out, "; header \"X-H: h\"; late;");
-    else
-        str_add_format(out, "; reply %d %d.7.1 \"t\"; late;", rule->code, rule->code / 100);
-    str_add_format(out, "%s%s%s%s }\n", rule->observe ? " observe;" : "",
-                   rule->local ? " local;" : "", rule->on_fault_defer ? " on_fault defer;" : "",
-                   rule->over ? " until 2020-01-01;" : "");
-}
-
-/* ---- rules that postern check does not refuse ---- */
-
-static int latest_stage(const struct naive_cond *cond)
-{
-    int latest = cond->op >= OP_IS ? facts[cond->fact].stage : AT_CONNECT;
-    int i;
-
-    for (i = 0; i < cond->part_count; i++) {
-        int stage = latest_stage(cond->parts[i]);
-
-        latest = stage > latest ? stage : latest;
-    }
-    return latest;
-}
-
-/* A 5xx may not be said because a test names its fact's fault word. */
-static bool rests_on_fault(const struct naive_cond *cond, bool negated)
-{
-    bool flips = cond->op == OP_NOT || cond->op == OP_NE || cond->op == OP_NOT_IN;
-    int i;
-
-    for (i = 0; i < cond->operand_count; i++) {
-        if (facts[cond->fact].own_fault != NULL && negated == flips &&
-            strcmp(cond->operands[i], facts[cond->fact].own_fault) == 0)
-            return true;
-    }
-    for (i = 0; i < cond->part_count; i++) {
-        if (rests_on_fault(cond->parts[i], negated != flips))
-            return true;
-    }
-    return false;
-}
-
-static int random_code(struct game *game, const struct naive_cond *when, bool early)
-{
-    if (rests_on_fault(when, false) || chance(game, 25))
-        return 451;
-    return early && latest_stage(when) <= AT_MAIL && chance(game, 40) ? 521 : 550;
-}
-
-static struct naive_cond *status_unavailable(struct game *game)
-{
-    struct naive_cond *cond = new_part(game, OP_EQ);
-
-    while (strcmp(facts[cond->fact].name, "rcpt.status") != 0)
-        cond->fact++;
-    if (game->used[cond->fact])
-        game->once = false;
-    cond->operands[0] = "unavailable";
-    cond->operand_count = 1;
-    return cond;
-}
-
-static void random_rules(struct game *game)
-{
-    struct naive_case *naive = &game->naive;
-    int count = 1 + below(game, 7);
-    bool early = true;
-    int i;
-
-    for (i = 0; i < count; i++) {
-        struct naive_rule *rule = &naive->rules[naive->rule_count++];
-
-        rule->when = random_cond(game, 1 + below(game, 3));
-        rule->outcome = "RRRRRRAAAQHH"[below(game, 12)];
-        rule->observe = chance(game, 12);
-        rule->local = chance(game, 25);
-        rule->over = chance(game, 4);
-        rule->on_fault_defer = rule->outcome != 'H' && chance(game, 20);
-        if (rule->outcome == 'R')
-            rule->code = random_code(game, rule->when, early);
-        if (rule->outcome != 'H' && latest_stage(rule->when) > AT_MAIL)
-            early = false;
-    }
-    for (i = 0; i < FACTS; i++) {
-        if (game->used[i] && strcmp(facts[i].name, "rcpt.status") == 0) {
-            naive->rules[naive->rule_count++] =
-                (struct naive_rule){.when = status_unavailable(game), .outcome = 'R', .code = 451};
-            break;
-        }
-    }
-    for (i = 0; i < naive->rule_count; i++)
-        write_rule(game, i);
-    str_add(&game->conditions, str_text(&game->text));
-}
-
-static void random_case(struct game *game, uint64_t seed)
-{
-    struct naive_case *naive = &game->naive;
-    int i, j;
-
-    memset(game, 0, sizeof(*game));
-    game->random = seed;
-    game->once = chance(game, 40);
-    game->lazy = chance(game, 50);
-    naive->facts = facts;
-    naive->fact_count = FACTS;
-    naive->speak_at_mail = chance(game, 40);
-    naive->mixed = "LSl"[below(game, 3)];
-    naive->local_submission = chance(game, 15);
-    naive->recipients = 1 + below(game, NAIVE_RECIPIENTS);
-    for (i = 0; i < FACTS; i++) {
-        int count = 0;
-
-        while (facts[i].values[count] != NULL)
-            count++;
-        for (j = 0; j < NAIVE_RECIPIENTS; j++) {
-            naive->final[i][j] = facts[i].values[below(game, count)];
-            game->delay[i][j] = below(game, 5);
-        }
-    }
-    random_rules(game);
-    memset(game->begun, -1, sizeof(game->begun));
-}
 
 /* ---- what goes wrong ---- */
 
@@ -450,16 +57,16 @@ static void fail_case(struct game *game, const char *format, ...)
 
 static void describe(const struct game *game, uint64_t seed)
 {
-    const struct naive_case *naive = &game->naive;
+    const struct naive_case *naive = game->naive;
     int i, j;
 
     print_error("---- case with POSTERN_SEED=%llu POSTERN_CASES=1\n%s", (unsigned long long)seed,
-                str_text(&game->conditions));
+                str_text(&game->random.text));
     print_error("speak_at %s, mixed %c, %d recipients%s%s%s\n",
                 naive->speak_at_mail ? "mail" : "rcpt", naive->mixed, naive->recipients,
                 naive->local_submission ? ", local submission" : "",
                 game->lazy ? ", looks up what is needed" : ", looks everything up",
-                game->once ? ", no fact twice" : "");
+                game->random.once ? ", no fact twice" : "");
     for (i = 0; i < FACTS; i++) {
         print_error("  %s:", facts[i].name);
         for (j = 0; j < (facts[i].recipient ? naive->recipients : 1); j++)
@@ -474,7 +81,7 @@ static void describe(const struct game *game, uint64_t seed)
 static void deliver(struct game *game, int fact, int who)
 {
     const struct layout *layout = game->fixture->policy->layout;
-    const char *text = game->naive.final[fact][who];
+    const char *text = game->naive->final[fact][who];
     const struct slot *slot;
     struct value *values;
 
@@ -556,13 +163,12 @@ static enum speak speak_of(char may_say)
 
 static void check_certainty(struct game *game, bool certain, int recipient, int now)
 {
-    int expected =
-        naive_certain(&game->naive, game->here, recipient < 0 ? 0 : recipient, now, 2000);
+    int expected = naive_certain(game->naive, game->here, recipient < 0 ? 0 : recipient, now, 2000);
 
     if (certain && expected == 0)
         fail_case(game, "certain too early at %s for recipient %d, tick %d",
                   stage_name((enum stage)now), recipient, game->tick);
-    if (!certain && expected == 1 && game->once)
+    if (!certain && expected == 1 && game->random.once)
         fail_case(game, "waits for nothing at %s for recipient %d, tick %d",
                   stage_name((enum stage)now), recipient, game->tick);
 }
@@ -571,7 +177,7 @@ static void check_certainty(struct game *game, bool certain, int recipient, int 
 static void check_verdict(struct game *game, const struct verdict *verdict, int recipient, int now,
                           bool complete)
 {
-    const struct naive_case *naive = &game->naive;
+    const struct naive_case *naive = game->naive;
     char may_say = naive_may_say(naive, now);
     naive_values final;
     struct naive_outcome expected;
@@ -593,7 +199,7 @@ static struct verdict play_stage(struct game *game, int recipient, int now)
 {
     const struct fixture *fixture = game->fixture;
     struct view view = view_of(game, recipient);
-    enum speak speak = speak_of(naive_may_say(&game->naive, now));
+    enum speak speak = speak_of(naive_may_say(game->naive, now));
     struct verdict verdict = {.certain = false};
     int i;
 
@@ -619,7 +225,7 @@ static struct verdict play_stage(struct game *game, int recipient, int now)
 
 static void begin_stage(struct game *game, int stage, int who)
 {
-    game->tick += below(game, 4);
+    game->tick += random_below(&game->random, 4);
     game->begun[stage][who] = game->tick;
 }
 
@@ -634,14 +240,14 @@ static int play_message(struct game *game, const bool *taken, struct naive_event
 {
     const struct policy *policy = game->fixture->policy;
     struct verdict verdicts[NAIVE_RECIPIENTS];
-    enum mixed mixed = game->naive.mixed == 'l' ? MIXED_LENIENT : MIXED_STRICTEST;
+    enum mixed mixed = game->naive->mixed == 'l' ? MIXED_LENIENT : MIXED_STRICTEST;
     struct mixed_verdict outcome;
     size_t count = 0;
     int i;
 
-    if (game->naive.mixed == 'L' && !game->naive.local_submission)
+    if (game->naive->mixed == 'L' && !game->naive->local_submission)
         mixed = MIXED_LATE;
-    for (i = 0; i < game->naive.recipients; i++) {
+    for (i = 0; i < game->naive->recipients; i++) {
         if (taken[i])
             verdicts[count++] = play_stage(game, i, AT_MESSAGE);
     }
@@ -664,25 +270,27 @@ static void compare_policies(struct game *game)
     int i, j;
 
     for (i = 0; i < FACTS; i++) {
-        for (j = 0; facts[i].recipient && chance(game, 90) && j < game->naive.recipients; j++)
+        for (j = 0;
+             facts[i].recipient && random_chance(&game->random, 90) && j < game->naive->recipients;
+             j++)
             deliver(game, i, j);
     }
-    memcpy(final, game->naive.final, sizeof(final));
-    for (i = 1; i < game->naive.recipients; i++) {
+    memcpy(final, game->naive->final, sizeof(final));
+    for (i = 1; i < game->naive->recipients; i++) {
         struct view a = view_of(game, 0);
         struct view b = view_of(game, i);
-        struct naive_outcome one = naive_decide(&game->naive, final, 0, AT_MESSAGE);
-        struct naive_outcome two = naive_decide(&game->naive, final, i, AT_MESSAGE);
+        struct naive_outcome one = naive_decide(game->naive, final, 0, AT_MESSAGE);
+        struct naive_outcome two = naive_decide(game->naive, final, i, AT_MESSAGE);
 
         if (decide_same_policy(fixture->policy, &a, &b, fixture->modes, STAGE_RCPT) &&
-            naive_rank(&game->naive, &one) != naive_rank(&game->naive, &two))
+            naive_rank(game->naive, &one) != naive_rank(game->naive, &two))
             fail_case(game, "recipients 0 and %d do not have the same message policy", i);
     }
 }
 
 static int play(struct game *game, struct naive_event *events)
 {
-    const struct naive_case *naive = &game->naive;
+    const struct naive_case *naive = game->naive;
     const struct policy *policy = game->fixture->policy;
     bool taken[NAIVE_RECIPIENTS] = {false};
     struct verdict verdict;
@@ -721,7 +329,7 @@ static void compare_events(struct game *game)
 {
     struct naive_event real[NAIVE_EVENTS], expected[NAIVE_EVENTS];
     int real_count = play(game, real);
-    int expected_count = naive_play(&game->naive, expected);
+    int expected_count = naive_play(game->naive, expected);
     int i;
 
     if (real_count != expected_count)
@@ -744,14 +352,14 @@ static void compare_complete(struct game *game)
     int i, j;
 
     for (i = 0; i < FACTS; i++) {
-        for (j = 0; j < game->naive.recipients; j++)
+        for (j = 0; j < game->naive->recipients; j++)
             deliver(game, i, facts[i].recipient ? j : 0);
     }
-    memcpy(final, game->naive.final, sizeof(final));
-    for (i = 0; i < game->naive.recipients; i++) {
+    memcpy(final, game->naive->final, sizeof(final));
+    for (i = 0; i < game->naive->recipients; i++) {
         struct view view = view_of(game, i);
         uint8_t fired[NAIVE_RULES] = {0}, headers[NAIVE_RULES] = {0};
-        struct naive_outcome expected = naive_decide(&game->naive, final, i, AT_MESSAGE);
+        struct naive_outcome expected = naive_decide(game->naive, final, i, AT_MESSAGE);
         struct verdict verdict =
             decide(fixture->policy, &view, fixture->modes, STAGE_MESSAGE, SPEAK_ALL);
 
@@ -759,7 +367,7 @@ static void compare_complete(struct game *game)
             fail_case(game, "uncertain with everything known");
         check_verdict(game, &verdict, i, AT_MESSAGE, true);
         decide_marks(fixture->policy, &view, fixture->modes, STAGE_MESSAGE, fired, headers);
-        for (j = 0; j < game->naive.rule_count; j++) {
+        for (j = 0; j < game->naive->rule_count; j++) {
             if (fired[j] != (expected.observed >> j & 1U) ||
                 headers[j] != (expected.headers >> j & 1U))
                 fail_case(game, "rule %d is marked wrongly for recipient %d", j, i);
@@ -771,14 +379,14 @@ static void compare_complete(struct game *game)
  * deferred. */
 static void check_ignorance(struct game *game)
 {
-    const struct naive_case *naive = &game->naive;
+    const struct naive_case *naive = game->naive;
     naive_values final, known;
     struct naive_outcome outcome;
     int i, count;
 
     memcpy(final, naive->final, sizeof(final));
     outcome = naive_decide(naive, final, 0, AT_MESSAGE);
-    if (game->own_fault || outcome.kind != 'R' || naive->rules[outcome.rule].code < 500)
+    if (game->random.own_fault || outcome.kind != 'R' || naive->rules[outcome.rule].code < 500)
         return;
     memcpy(known, naive->final, sizeof(known));
     for (i = 0; i < FACTS; i++) {
@@ -790,18 +398,33 @@ static void check_ignorance(struct game *game)
             int low = dots == known[i][0] ? 0 : atoi(known[i][0]);
             int high = dots[2] == '\0' ? 5 : atoi(dots + 2);
 
-            known[i][0] = facts[i].values[low + below(game, high - low + 1)];
+            known[i][0] = facts[i].values[low + random_below(&game->random, high - low + 1)];
         } else if (fault) {
             for (count = 0; facts[i].values[count + 1] != NULL; count++) {
             }
             /* The fault stands last. */
-            known[i][0] = facts[i].values[below(game, count)];
+            known[i][0] = facts[i].values[random_below(&game->random, count)];
         }
     }
     outcome = naive_decide(naive, known, 0, AT_MESSAGE);
     if (outcome.kind != 'R')
         fail_case(game, "refused without knowing: %c by %d had all been known", outcome.kind,
                   outcome.rule);
+}
+
+static void random_case(struct game *game, uint64_t seed)
+{
+    int i, j;
+
+    memset(game, 0, sizeof(*game));
+    random_policy_make(&game->random, seed);
+    game->naive = &game->random.naive;
+    game->lazy = random_chance(&game->random, 50);
+    for (i = 0; i < FACTS; i++) {
+        for (j = 0; j < NAIVE_RECIPIENTS; j++)
+            game->delay[i][j] = random_below(&game->random, 5);
+    }
+    memset(game->begun, -1, sizeof(game->begun));
 }
 
 static bool run_case(struct game *game, uint64_t seed)
@@ -812,14 +435,14 @@ static bool run_case(struct game *game, uint64_t seed)
 
     random_case(game, seed);
     game->fixture =
-        fixture_new_at(str_text(&game->conditions),
-                       game->naive.speak_at_mail ? STAGE_MAIL : STAGE_RCPT, inputs.today);
+        fixture_new_at(str_text(&game->random.text),
+                       game->naive->speak_at_mail ? STAGE_MAIL : STAGE_RCPT, inputs.today);
     if (game->fixture->policy == NULL) {
         fail_case(game, "refused:\n%s", game->fixture->messages);
     } else {
         const struct layout *layout = game->fixture->policy->layout;
 
-        inputs.local = game->naive.local_submission;
+        inputs.local = game->naive->local_submission;
         policy_modes(game->fixture->policy, &inputs, game->fixture->modes);
         for (i = 0; i < FACTS; i++)
             game->slots[i] = layout_find(layout, facts[i].name);
@@ -835,8 +458,7 @@ static bool run_case(struct game *game, uint64_t seed)
     if (!good)
         describe(game, seed);
     fixture_free(game->fixture);
-    str_free(&game->conditions);
-    str_free(&game->text);
+    random_policy_free(&game->random);
     str_free(&game->trouble);
     return good;
 }

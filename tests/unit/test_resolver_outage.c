@@ -14,7 +14,6 @@ enum { TIMEOUT_MS = 1000 };
 
 static const char records[] = "*.wild.test. A 192.0.2.1\n";
 
-/* Longer than libunbound needs to give a server up for good, if it is let. */
 static void long_silence(void **state)
 {
     enum { OUTAGE_MS = 31 * 1000 };

@@ -14,7 +14,7 @@
 #include "resolver_rig.h"
 
 /* A folder of this test's own. */
-static char folder[] = "/tmp/postern-test-XXXXXX";
+static char folder[256];
 
 static const char *path_of(const char *name)
 {
@@ -38,7 +38,7 @@ static void write_file(const char *name, const char *text)
 /* Runs a command in the folder; it must succeed. */
 static void run(const char *command)
 {
-    char line[512];
+    char line[1024];
 
     snprintf(line, sizeof(line), "cd %s && %s", folder, command);
     if (system(line) != 0)
@@ -47,7 +47,10 @@ static void run(const char *command)
 
 static int make_folder(void **state)
 {
+    const char *parent = getenv("TMPDIR");
+
     (void)state;
+    snprintf(folder, sizeof(folder), "%s/dnssec-XXXXXX", parent ? parent : "/tmp");
     return mkdtemp(folder) ? 0 : -1;
 }
 
