@@ -9,7 +9,7 @@
 #include <postern/arena.h>
 #include <postern/clock.h>
 
-struct rig *rig_new(struct nsd *nsd, const struct resolver_options *options)
+struct rig *resolver_rig_new(struct nsd *nsd, const struct resolver_options *options)
 {
     struct rig *rig = xcalloc(1, sizeof(*rig));
     struct resolver_options own = {.cache_bytes = 4 << 20};
@@ -31,7 +31,7 @@ struct rig *rig_new(struct nsd *nsd, const struct resolver_options *options)
     exit(1);
 }
 
-void rig_free(struct rig *rig)
+void resolver_rig_free(struct rig *rig)
 {
     resolver_free(rig->resolver);
     loop_free(rig->loop);

@@ -18,10 +18,10 @@ struct rig {
 
 /* Takes the server over.  OPTIONS may be NULL; servers are filled in when NSD is given.  Ends the
  * program when the resolver cannot be made. */
-struct rig *rig_new(struct nsd *nsd, const struct resolver_options *options);
+struct rig *resolver_rig_new(struct nsd *nsd, const struct resolver_options *options);
 
 /* Resolver, loop, server. */
-void rig_free(struct rig *rig);
+void resolver_rig_free(struct rig *rig);
 
 /* Asks for the address of PREFIXNUMBER.wild.test and waits. */
 enum dns_status rig_ask(struct rig *rig, const char *prefix, int number, unsigned timeout_ms);

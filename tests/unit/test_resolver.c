@@ -58,13 +58,13 @@ static struct nsd *start_nsd(unsigned port)
 
 static int set_up(void **state)
 {
-    *state = rig_new(start_nsd(0), NULL);
+    *state = resolver_rig_new(start_nsd(0), NULL);
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    rig_free(*state);
+    resolver_rig_free(*state);
     return 0;
 }
 
@@ -431,7 +431,7 @@ static void last_done(void *arg, const struct dns_answer *answer)
 static void shuts_down(void **state)
 {
     enum { OPEN = 50 };
-    struct rig *rig = rig_new(start_nsd(0), NULL);
+    struct rig *rig = resolver_rig_new(start_nsd(0), NULL);
     struct last last[OPEN] = {{0}};
     struct dns_query *query;
     struct seen cancelled_one = {0};
@@ -447,7 +447,7 @@ static void shuts_down(void **state)
         assert_null(
             dns_ask(resolver_dns(rig->resolver), name, DNS_A, 8000, last_done, &last[i], &query));
     }
-    rig_free(rig);
+    resolver_rig_free(rig);
     for (int i = 0; i < OPEN; i++) {
         assert_int_equal(last[i].seen.calls, 1);
         assert_string_equal(last[i].seen.problem, "shutting down");

@@ -30,7 +30,7 @@ static void closed_and_refused(void **state)
 {
     struct nsd *nsd = nsd_start(records, 0);
     unsigned port = nsd_port(nsd);
-    struct rig *rig = rig_new(nsd, NULL);
+    struct rig *rig = resolver_rig_new(nsd, NULL);
 
     (void)state;
     assert_int_equal(rig_ask(rig, "before", 0, TIMEOUT_MS), DNS_FOUND);
@@ -42,7 +42,7 @@ static void closed_and_refused(void **state)
     nsd_stop(rig->nsd);
     rig->nsd = nsd_start(records, port);
     assert_true(rig_recover(rig, "after", TIMEOUT_MS));
-    rig_free(rig);
+    resolver_rig_free(rig);
 }
 
 /* A server of two ways: names below slow.test are never answered, all others at once.  With GARBAGE
@@ -134,8 +134,8 @@ static struct rig *odd_rig(const struct odd_server *server)
     const char *texts[] = {text};
 
     snprintf(text, sizeof(text), "127.0.0.1@%u", server->port);
-    return rig_new(NULL, &(struct resolver_options){
-                             .servers = texts, .server_count = 1, .cache_bytes = 1 << 20});
+    return resolver_rig_new(NULL, &(struct resolver_options){
+                                      .servers = texts, .server_count = 1, .cache_bytes = 1 << 20});
 }
 
 static void garbage(void **state)
@@ -156,7 +156,7 @@ static void garbage(void **state)
     }
     atomic_store(&server.garbage, 0);
     assert_true(rig_recover(rig, "sound", TIMEOUT_MS));
-    rig_free(rig);
+    resolver_rig_free(rig);
     odd_stop(&server);
 }
 
@@ -188,7 +188,7 @@ static void slow_names(void **state)
         seen_wait(&seen[i]);
         assert_int_equal(seen[i].status, DNS_FAULT);
     }
-    rig_free(rig);
+    resolver_rig_free(rig);
     odd_stop(&server);
     test_free(seen);
 }

@@ -17,7 +17,7 @@ static const char records[] = "*.wild.test. A 192.0.2.1\n";
 static void long_silence(void **state)
 {
     enum { OUTAGE_MS = 31 * 1000 };
-    struct rig *rig = rig_new(nsd_start(records, 0), NULL);
+    struct rig *rig = resolver_rig_new(nsd_start(records, 0), NULL);
 
     (void)state;
     assert_int_equal(rig_ask(rig, "before", 0, TIMEOUT_MS), DNS_FOUND);
@@ -27,7 +27,7 @@ static void long_silence(void **state)
     assert_true(rig_recover(rig, "after", TIMEOUT_MS));
     /* What was asked in vain can be asked again. */
     assert_int_equal(rig_ask(rig, "long", 0, TIMEOUT_MS), DNS_FOUND);
-    rig_free(rig);
+    resolver_rig_free(rig);
 }
 
 int main(void)

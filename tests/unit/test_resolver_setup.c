@@ -112,7 +112,7 @@ static void accepts(void **state)
     write_file("root.key",
                ". IN DS 1 8 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        rig_free(rig_new(NULL, &rows[i]));
+        resolver_rig_free(resolver_rig_new(NULL, &rows[i]));
 }
 
 static const char unsigned_zone[] = "$ORIGIN example.\n$TTL 300\n"
@@ -156,7 +156,7 @@ static void validates(void **state)
 
     /* Where validation is not asked for, bad data is data. */
     for (int dnssec = 0; dnssec < 2; dnssec++) {
-        struct rig *rig = rig_new(
+        struct rig *rig = resolver_rig_new(
             nsd_start_zone("example", zone, 0),
             &(struct resolver_options){
                 .cache_bytes = 1 << 20, .dnssec = dnssec, .trust_anchor = path_of("anchor.key")});
@@ -174,7 +174,7 @@ static void validates(void **state)
                          dns_status_name(answer->status), answer->problem, answer->secure);
             dns_answer_unref(answer);
         }
-        rig_free(rig);
+        resolver_rig_free(rig);
     }
     test_free(zone);
 }
@@ -190,12 +190,12 @@ static void own_zones_stay_open(void **state)
     (void)state;
     write_file("root.key",
                ". IN DS 1 8 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
-    struct rig *rig =
-        rig_new(nsd_start("a.test. A 192.0.2.1\na.home.arpa. A 192.0.2.1\n"
-                          "1.2.0.192.in-addr.arpa. PTR a.test.\n",
-                          0),
-                &(struct resolver_options){
-                    .cache_bytes = 1 << 20, .dnssec = true, .trust_anchor = path_of("root.key")});
+    struct rig *rig = resolver_rig_new(
+        nsd_start("a.test. A 192.0.2.1\na.home.arpa. A 192.0.2.1\n"
+                  "1.2.0.192.in-addr.arpa. PTR a.test.\n",
+                  0),
+        &(struct resolver_options){
+            .cache_bytes = 1 << 20, .dnssec = true, .trust_anchor = path_of("root.key")});
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct dns_answer *answer =
@@ -205,7 +205,7 @@ static void own_zones_stay_open(void **state)
             fail_msg("%s: %s %s", rows[i].name, dns_status_name(answer->status), answer->problem);
         dns_answer_unref(answer);
     }
-    rig_free(rig);
+    resolver_rig_free(rig);
 }
 
 int main(void)
