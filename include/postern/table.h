@@ -72,6 +72,11 @@ struct table *table_open_inline(const char *name, const char *const *entries,
 struct table *table_ref(struct table *table);
 void table_unref(struct table *table);
 
+/* The first entry of an inline table that is a domain name by itself (no ".example.org", no
+ * address), canonical; NULL when there is none, and for other types.  Lives as long as the table.
+ */
+const char *table_first_domain(const struct table *table);
+
 const char *table_name(const struct table *table);
 const char *table_type(const struct table *table);
 

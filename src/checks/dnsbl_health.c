@@ -16,7 +16,10 @@ enum { ZONES_STEP = 8 };
 static const int64_t good_interval_ms = 15 * 60 * 1000;
 static const int64_t bad_interval_ms = 60 * 1000;
 
-/* RFC 5782 5: 127.0.0.2 and TEST must be listed, 127.0.0.1 and INVALID must not. */
+#define ZERO_NIBBLES ".0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
+
+/* RFC 5782 5: 127.0.0.2 (mapped in lists of IPv6 addresses) and TEST must be listed, 127.0.0.1 and
+ * INVALID must not. */
 static const struct test_entry {
     unsigned kind;
     const char *asked, *shown;
@@ -24,6 +27,8 @@ static const struct test_entry {
 } entries[] = {
     {DNSBL_TEST_IP, "2.0.0.127", "127.0.0.2", true},
     {DNSBL_TEST_IP, "1.0.0.127", "127.0.0.1", false},
+    {DNSBL_TEST_IP6, "2.0.0.0.0.0.f.7.f.f.f.f" ZERO_NIBBLES, "::ffff:7f00:2", true},
+    {DNSBL_TEST_IP6, "1.0.0.0.0.0.f.7.f.f.f.f" ZERO_NIBBLES, "::ffff:7f00:1", false},
     {DNSBL_TEST_NAME, "test", "TEST", true},
     {DNSBL_TEST_NAME, "invalid", "INVALID", false},
 };

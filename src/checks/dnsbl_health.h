@@ -24,7 +24,7 @@ enum dnsbl_state {
 };
 
 /* Which test entries a zone has: both bits may be set. */
-enum { DNSBL_TEST_IP = 1, DNSBL_TEST_NAME = 2, DNSBL_TESTS_MAX = 4 };
+enum { DNSBL_TEST_IP = 1, DNSBL_TEST_NAME = 2, DNSBL_TEST_IP6 = 4, DNSBL_TESTS_MAX = 6 };
 
 /* No zones yet; one reference for the caller. */
 struct dnsbl_health *dnsbl_health_new(void);

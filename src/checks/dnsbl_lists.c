@@ -16,7 +16,7 @@ enum { KEY_MAX = 63 }; /* a key is one label of a name */
 static const char key_mark[] = "%{key}";
 static const char file_mark[] = "file:";
 
-enum probe_word { PROBE_AUTO, PROBE_IP, PROBE_NAME, PROBE_NONE };
+enum probe_word { PROBE_AUTO, PROBE_IP, PROBE_IP6, PROBE_NAME, PROBE_NONE };
 
 struct dnsbl_block {
     struct block_head head;
@@ -61,9 +61,11 @@ static const struct option_row rows[] = {
     {.name = "probe",
      .type = OPTION_WORD,
      .fallback = "auto",
-     .words = "auto ip name none",
+     .words = "auto ip ip6 name none",
      .offset = offsetof(struct dnsbl_block, probe),
-     .help = "test entries that show the list to be alive: 127.0.0.2 or TEST (RFC 5782); auto: by "
+     .help = "test entries that show the list to be alive: 127.0.0.2 (ip), ::ffff:7f00:2 (ip6, for "
+             "lists of "
+             "IPv6 addresses alone), TEST (name), RFC 5782 5; auto: ip or name, by "
              "what is asked"},
     {.name = "ipv6",
      .type = OPTION_BOOL,
@@ -236,6 +238,8 @@ static unsigned tests_of(const struct dnsbl_block *block)
     switch (block->probe) {
     case PROBE_IP:
         return DNSBL_TEST_IP;
+    case PROBE_IP6:
+        return DNSBL_TEST_IP6;
     case PROBE_NAME:
         return DNSBL_TEST_NAME;
     case PROBE_NONE:

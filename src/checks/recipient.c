@@ -12,8 +12,9 @@
  * The recipient: whether the domain is ours, whether the mailbox is there, whether it has moved,
  * and whether a domain that is not ours takes mail.
  *
- * An address without a domain is one of our first domain, which is the hostname (RFC 5321 4.1.1.3
- * for <postmaster>; Postfix takes others, too); so is one at an address literal that is ours.
+ * An address without a domain is one of our first domain, which the table of our domains names, or
+ * else of the host (RFC 5321 4.1.1.3 for <postmaster>; Postfix takes others, too); so is one at an
+ * address literal that is ours.
  */
 enum recipient_fact {
     RCPT,
@@ -83,7 +84,7 @@ static const struct option_block blocks[] = {
 };
 
 struct recipient_state {
-    const char *hostname;                          /* canonical; "" when not configured */
+    const char *home; /* the domain of addresses without one; "" when none is known */
     struct table *domains, *local, *known, *moved; /* NULL: not configured */
     const char *delimiter;
 };
@@ -104,7 +105,7 @@ static const char *domain_of(const struct probe_run *run)
     const struct recipient_state *state = run->state;
     const struct mailbox *rcpt = &run->inputs->recipient;
 
-    return has_no_domain(run) ? state->hostname : rcpt->domain;
+    return has_no_domain(run) ? state->home : rcpt->domain;
 }
 
 static void start_recipient(struct probe_run *run)
@@ -173,7 +174,7 @@ static enum rcpt_status find_mailbox(struct probe_run *run, const char **moved_t
 {
     const struct recipient_state *state = run->state;
     const struct mailbox *rcpt = &run->inputs->recipient;
-    const char *domain = rcpt->domain[0] != '\0' ? rcpt->domain : state->hostname;
+    const char *domain = rcpt->domain[0] != '\0' ? rcpt->domain : state->home;
     enum table_status local = TABLE_ABSENT;
     struct table_answer moved = {.status = TABLE_ABSENT};
     struct table_answer known = {.status = TABLE_FOUND};
@@ -272,7 +273,7 @@ static void *open_recipient(const struct check_site *site)
     char hostname[DOMAIN_SIZE];
 
     domain_canonical(site->hostname, strlen(site->hostname), hostname);
-    state->hostname = arena_strdup(site->arena, hostname);
+    state->home = arena_strdup(site->arena, hostname);
     state->delimiter = "";
     if (block == NULL)
         return state;
@@ -282,6 +283,8 @@ static void *open_recipient(const struct check_site *site)
     if (block->delimiter != NULL)
         state->delimiter = block->delimiter;
     state->domains = table_of(site, block->domains);
+    if (state->domains != NULL && table_first_domain(state->domains) != NULL)
+        state->home = table_first_domain(state->domains);
     state->local = table_of(site, block->local);
     state->known = table_of(site, block->known);
     state->moved = table_of(site, block->moved);

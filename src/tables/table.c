@@ -7,6 +7,7 @@
 
 #include <postern/arena.h>
 #include <postern/clock.h>
+#include <postern/domain.h>
 #include <postern/words.h>
 
 /* Every type of table.  The inline one is written in braces and has no name to be opened by. */
@@ -154,6 +155,16 @@ struct table *table_open(const char *name, const char *spec, const char *base_di
     return table;
 }
 
+static char *find_first_domain(const char *const *entries, size_t count)
+{
+    char name[DOMAIN_SIZE];
+
+    for (size_t i = 0; i < count; i++)
+        if (domain_canonical(entries[i], strlen(entries[i]), name))
+            return xstrdup(name);
+    return NULL;
+}
+
 struct table *table_open_inline(const char *name, const char *const *entries,
                                 const struct place *places, size_t count, struct diag *diag)
 {
@@ -162,6 +173,7 @@ struct table *table_open_inline(const char *name, const char *const *entries,
     if (data == NULL)
         return NULL;
     struct table *table = table_new(name, &table_backend_inline);
+    table->first_domain = find_first_domain(entries, count);
     table->image = image_new(&table_backend_inline, data);
     table->state = STATE_WELL;
     return table;
@@ -182,8 +194,14 @@ void table_unref(struct table *table)
     pthread_mutex_destroy(&table->lock);
     free(table->problem);
     free(table->path);
+    free(table->first_domain);
     free(table->name);
     free(table);
+}
+
+const char *table_first_domain(const struct table *table)
+{
+    return table->first_domain;
 }
 
 const char *table_name(const struct table *table)

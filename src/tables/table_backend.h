@@ -51,7 +51,8 @@ bool report_full(const struct table_report *report);
 struct table_backend {
     const char *name;
     bool takes_file; /* the argument is the path of a file, which the front watches */
-    const char *suffix; /* what the map's file is called behind the argument, as Postfix has it; or NULL */
+    const char
+        *suffix; /* what the map's file is called behind the argument, as Postfix has it; or NULL */
     bool whole_keys; /* asked for the first key of a lookup only, in the case in which it came */
 
     /* Whether the last good image stays in force when the guard refuses a new one; otherwise the

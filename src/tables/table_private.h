@@ -37,7 +37,8 @@ struct table {
     atomic_uint refs;
     const struct table_backend *backend;
     char *name;
-    char *path; /* NULL without a file */
+    char *path;         /* NULL without a file */
+    char *first_domain; /* inline; NULL: none */
 
     pthread_mutex_t lock; /* for the three below */
     struct image *image;  /* NULL: none */

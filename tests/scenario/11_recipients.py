@@ -22,7 +22,7 @@ table users { alice@example.test; bob@example.test; carol@example.test; }
 table open  { carol@example.test; }
 recipients { domains ours; known users; }
 dnsbl bl  { zone bl.example;  listed 127.0.0.2; weight 3; ipv6 no; }
-dnsbl bl6 { zone bl6.example; listed 127.0.0.2; weight 3; }
+dnsbl bl6 { zone bl6.example; listed 127.0.0.2; weight 3; probe ip6; }
 rule open     { when rcpt in open; accept; }
 rule unknown  { when rcpt.status == unknown;
                 reply 550 5.1.1 "<%{rcpt}>: Recipient address rejected: User unknown"; }

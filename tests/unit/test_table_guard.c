@@ -285,8 +285,8 @@ static void test_patterns(void **state)
 {
     struct fixture *fixture = *state;
     const char *const types[] = {"regex:rules", "cidr:rules"};
-    const char *const full[] = {"/^a/ x\n/^b/ y\n/^c/ z\n",
-                                "192.0.2.1 x\n192.0.2.2 y\n192.0.2.3 z\n"};
+    const char *const full[] = {"/^a/ x\n/^b/ y\n/^c/ z\n/^d/ w\n",
+                                "192.0.2.1 x\n192.0.2.2 y\n192.0.2.3 z\n192.0.2.4 w\n"};
     const char *const less[] = {"/^a/ x\n/^b/ y\n", "192.0.2.1 x\n192.0.2.2 y\n"};
 
     for (size_t i = 0; i < LENGTH(types); i++) {
@@ -296,8 +296,8 @@ static void test_patterns(void **state)
         put_text(fixture, "rules", less[i]);
         table_refresh(table);
         assert_non_null(
-            strstr(table_problem(table, fixture->arena), "there are 2 entries where there were 3"));
-        assert_int_equal(table_count(table), 3);
+            strstr(table_problem(table, fixture->arena), "there are 2 entries where there were 4"));
+        assert_int_equal(table_count(table), 4);
         table_unref(table);
     }
 }

@@ -98,7 +98,7 @@ static void test_library(void **state)
         {"Some Text", "10", 0, 0},   {"cut@a.b", "1\0002", 0, 3},
     };
 
-    put_map(fixture, "map", entries, LENGTH(entries));
+    put_map(fixture, "map.lmdb", entries, LENGTH(entries));
     struct table *table = open_table(fixture, "lmdb:map");
     assert_null(table_problem(table, fixture->arena));
     EXPECT(fixture, table, "rcpt:plain@a.b", "plain@a.b=1");
@@ -114,7 +114,7 @@ static void test_library(void **state)
     assert_int_equal(table_count(table), 10);
     table_unref(table);
 
-    put_map(fixture, "empty", NULL, 0);
+    put_map(fixture, "empty.lmdb", NULL, 0);
     table = open_table(fixture, "lmdb:empty");
     EXPECT(fixture, table, "rcpt:a@a.b", "absent");
     assert_int_equal(table_count(table), 0);
@@ -155,17 +155,17 @@ static void test_damaged(void **state)
     uint32_t random = 7;
     size_t size;
 
-    put_map(fixture, "map", many(fixture, 2000), 2000);
-    char *bytes = read_bytes(path_in(fixture, "map"), &size);
+    put_map(fixture, "map.lmdb", many(fixture, 2000), 2000);
+    char *bytes = read_bytes(path_in(fixture, "map.lmdb"), &size);
     char *copy = test_malloc(size);
     for (size_t i = 0; i < LENGTH(sizes); i++) {
-        put_bytes(fixture, "bad", bytes, sizes[i], true);
+        put_bytes(fixture, "bad.lmdb", bytes, sizes[i], true);
         struct table *table = open_table(fixture, "lmdb:bad");
         EXPECT(fixture, table, "rcpt:user1@example.org", "unavailable");
         table_unref(table);
         memcpy(copy, bytes, size);
         memset(copy + sizes[i], 0, size - sizes[i]);
-        put_bytes(fixture, "bad", copy, size, true);
+        put_bytes(fixture, "bad.lmdb", copy, size, true);
         table = open_table(fixture, "lmdb:bad");
         EXPECT(fixture, table, "rcpt:user1@example.org", "unavailable");
         table_unref(table);
@@ -180,7 +180,7 @@ static void test_damaged(void **state)
             random = random * 1664525 + 1013904223;
             copy[at % size] = (char)(random >> 24);
         }
-        put_bytes(fixture, "bad", copy, size, true);
+        put_bytes(fixture, "bad.lmdb", copy, size, true);
         struct table *table = open_table(fixture, "lmdb:bad");
         look(fixture, table, "rcpt:user1@example.org");
         table_unref(table);
@@ -193,8 +193,8 @@ static void test_damaged(void **state)
     MDB_txn *txn;
     MDB_dbi dbi;
     assert_int_equal(mdb_env_create(&env), 0);
-    assert_int_equal(mdb_env_open(env, path_in(fixture, "dup"), MDB_NOSUBDIR | MDB_NOSYNC, 0644),
-                     0);
+    assert_int_equal(
+        mdb_env_open(env, path_in(fixture, "dup.lmdb"), MDB_NOSUBDIR | MDB_NOSYNC, 0644), 0);
     assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
     assert_int_equal(mdb_dbi_open(txn, NULL, MDB_DUPSORT, &dbi), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
@@ -210,11 +210,11 @@ static void test_overwritten(void **state)
     struct fixture *fixture = *state;
     static const struct entry entry = {"a@b.c", "x", 0, 0};
 
-    put_map(fixture, "map", &entry, 1);
-    set_age(path_in(fixture, "map"), true);
+    put_map(fixture, "map.lmdb", &entry, 1);
+    set_age(path_in(fixture, "map.lmdb"), true);
     struct table *table = open_table(fixture, "lmdb:map");
     EXPECT_LOG(fixture, "1 entry");
-    put_text(fixture, "map", "a@b.c x\n");
+    put_text(fixture, "map.lmdb", "a@b.c x\n");
     table_refresh(table);
     EXPECT_LOG(fixture, "the file is no LMDB map; the last good image, of 1 entries, stays");
     table_refresh(table);
@@ -287,17 +287,17 @@ static void test_commit_storm(void **state)
     entries[0] = (struct entry){"first@example.org", "OK", 0, 0};
     entries[1] = (struct entry){"zlast@example.org", "OK", 0, 0};
     entries[2] = (struct entry){"version", "", 0, 0};
-    put_map(fixture, "map", entries, 3000);
+    put_map(fixture, "map.lmdb", entries, 3000);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         for (int i = 0; i < 300; i++) {
             entries[2].value = arena_printf(fixture->arena, "%d", i);
-            put_map(fixture, "map", entries, 3 + (size_t)i);
+            put_map(fixture, "map.lmdb", entries, 3 + (size_t)i);
         }
         _exit(0);
     }
-    storm(fixture, child, "map");
+    storm(fixture, child, "map.lmdb");
 }
 
 int main(void)
