@@ -23,7 +23,7 @@ static const struct {
     const char *name, *text;
 } files[] = {
     {"users", "alice@example.org\nbob@example.org\nmoved@example.org\n"
-              "tagged@example.org\nany@mx.example.org\n"},
+              "tagged@example.org\nany@example.org\n"},
     {"bare", "carol\nalice@example.org\n"},
     {"moved", "moved@example.org  New@Elsewhere.example\n"
               "quiet@example.org\n"
@@ -98,14 +98,14 @@ static void test_recipient(void **state)
         {ALL, "<Alice@Example.ORG>", 3,
          "rcpt=Alice@example.org[Alice@Example.ORG] local=Alice domain=example.org count=3"},
         {ALL, "<postmaster>", 0,
-         "rcpt=postmaster@mx.example.org[postmaster] local=postmaster domain=mx.example.org "
+         "rcpt=postmaster@example.org[postmaster] local=postmaster domain=example.org "
          "count=0"},
         {ALL, "<PostMaster>", 0,
-         "rcpt=PostMaster@mx.example.org[PostMaster] local=PostMaster domain=mx.example.org "
+         "rcpt=PostMaster@example.org[PostMaster] local=PostMaster domain=example.org "
          "count=0"},
         {"", "<postmaster>", 0, "rcpt=postmaster local=postmaster domain= count=0"},
         {ALL, "<\"a@b\">", 0,
-         "rcpt=\"a@b\"@mx.example.org[\"a@b\"] local=a@b domain=mx.example.org count=0"},
+         "rcpt=\"a@b\"@example.org[\"a@b\"] local=a@b domain=example.org count=0"},
         {ALL, "<root@>", 0, "rcpt=root@ local=root domain= count=0"},
         {ALL, "<a@[192.0.2.25]>", 0, "rcpt=a@[192.0.2.25] local=a domain= count=0"},
         {ALL, "<>", 0, "rcpt= local= domain= count=0"},
