@@ -139,7 +139,7 @@ bool guard_allows(const struct guard *guard, const struct counts *counts, struct
         if (comparison.shrunk > 1)
             str_add_format(problem, " (and %u more domains)", comparison.shrunk - 1);
     }
-    str_add_format(problem, "; 'postern table --accept %s' takes that as right", guard->table);
+    str_add_format(problem, "; 'postern table %s --accept' takes that as right", guard->table);
     return false;
 }
 
