@@ -57,10 +57,10 @@ static bool find_line(const struct source *source, uint32_t number, const char *
                       size_t *length)
 {
     const char *at = source->text;
-    const char *end = at + source->length;
 
     if (at == NULL || number == 0)
         return false;
+    const char *end = at + source->length;
     for (uint32_t i = 1; i < number; i++) {
         at = memchr(at, '\n', (size_t)(end - at));
         if (at == NULL)

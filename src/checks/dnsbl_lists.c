@@ -134,8 +134,7 @@ static bool expand_zone(const char *zone, const char *key, char out[DOMAIN_SIZE]
     size_t before = (size_t)(mark - zone);
 
     memcpy(whole, zone, before);
-    strcpy(whole + before, key);
-    strcat(whole, mark + strlen(key_mark));
+    snprintf(whole + before, sizeof(whole) - before, "%s%s", key, mark + strlen(key_mark));
     return domain_canonical(whole, strlen(whole), out);
 }
 

@@ -28,7 +28,7 @@ bool servers_add(struct servers *servers, const char *text, bool port)
 
     if (strlen(text) >= sizeof(copy) || servers->count == SERVERS_MAX)
         return false;
-    strcpy(copy, text);
+    memcpy(copy, text, strlen(text) + 1);
 
     char *at = strchr(copy, '@');
 

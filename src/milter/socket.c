@@ -43,7 +43,7 @@ static struct socket_name parse_unix(const char *path)
         return bad("the path of a unix socket begins with /");
     if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
         return bad("the path of a unix socket may have 106 bytes at most");
-    strcpy(name.path, path);
+    snprintf(name.path, sizeof(name.path), "%s", path);
     return name;
 }
 
@@ -90,7 +90,7 @@ static struct socket_name parse_inet(enum socket_kind kind, const char *text)
     if (!parse_port(port, &name.port))
         return bad("the port of the socket is a number from 1 to 65535");
     if (strcmp(name.host, "localhost") == 0)
-        strcpy(name.host, kind == SOCKET_INET6 ? "::1" : "127.0.0.1");
+        snprintf(name.host, sizeof(name.host), "%s", kind == SOCKET_INET6 ? "::1" : "127.0.0.1");
     struct addr addr;
     if (!addr_parse(name.host, &addr))
         return bad("the host of an inet socket must be an address");
@@ -165,8 +165,7 @@ static char *prepare_unix(const char *path)
     if (lstat(path, &status) != 0) {
         if (errno == ENOENT) {
             char folder[256];
-            strcpy(folder, path);
-            *strrchr(folder, '/') = '\0';
+            snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
             if (folder[0] != '\0' && stat(folder, &status) != 0)
                 return sentence(
                     "the folder %s of the socket: %s; make it, writable for postern and "
@@ -297,7 +296,7 @@ void socket_poke(const struct socket_name *name)
         if (fd >= 0)
             (void)!connect(fd, (struct sockaddr *)&address, length);
     } else if (name->kind == SOCKET_FD) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
         socklen_t length = sizeof(address);
         if (getsockname(name->fd, (struct sockaddr *)&address, &length) == 0)
             fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
