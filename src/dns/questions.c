@@ -155,12 +155,13 @@ static void waiter_add(struct question *question, struct dns_query *query, int64
 
 static void answer_waiters(struct question *question, const struct dns_answer *answer)
 {
-    /* From the head each time: what is told may make another waiter give up. */
+    /* From the head each time: what is told may make another waiter give up.  One that has ended
+     * is off the list. */
     while (question->waiters) {
         struct dns_query *query = question->waiters;
 
-        waiter_remove(query);
-        query_end(query, answer); /* NOLINT(clang-analyzer-unix.Malloc): it is off the list */
+        waiter_remove(query); /* NOLINT(clang-analyzer-unix.Malloc) */
+        query_end(query, answer);
     }
 }
 
