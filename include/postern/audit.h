@@ -22,6 +22,10 @@ struct audit_field {
  * \ are escaped with \, bytes outside 0x20-0x7e are \xNN; cut at 1,000 bytes with "...". */
 const char *audit_line(struct arena *arena, const struct audit_field *fields, size_t count);
 
+/* Reads a record back from a line of syslog or of a file: at most ROOM fields, strings in ARENA.
+ * Returns how many; 0 for a line that is no record.  The line end is no part of the record. */
+size_t audit_parse(struct arena *arena, const char *line, struct audit_field *fields, size_t room);
+
 /* The sinks: syslog (facility mail, level info), the journal (fields POSTERN_KEY beside the line as
  * MESSAGE), files (each line "2026-11-22T04:20:00.123+01:00 IDENT[PID]: " and the record; mode
  * 0640).  A writer thread of its own and a bounded queue: audit_write() never blocks; a record that

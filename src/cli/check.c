@@ -95,7 +95,10 @@ static int run_check(const struct command *command, int argc, char **argv)
         return EXIT_TROUBLE;
     int result = EXIT_DONE;
     const char *refused = config->listens != NULL ? front_refuses(config->listens) : NULL;
-    if (refused != NULL) {
+    if (config->listens == NULL) {
+        fprintf(stderr, "postern: %s: no listen block: the MTA could not reach the daemon\n", path);
+        result = EXIT_TROUBLE;
+    } else if (refused != NULL) {
         fprintf(stderr, "postern: %s: listen %s: %s\n", path, config->listens->head.name, refused);
         result = EXIT_TROUBLE;
     }

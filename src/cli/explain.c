@@ -230,6 +230,8 @@ static int explain(const struct explain_options *options, struct config *config,
     settle(engine);
     struct session *session =
         session_open(engine, config->listens != NULL ? config->listens->head.name : "");
+    /* Values are fed as they stand in the file. */
+    session_leading_space(session, true);
     struct explained explained = {
         .arena = arena_new(), .config = config, .layout = config->policy->layout};
     explained.facts =
@@ -259,17 +261,12 @@ static int usage_error(const struct command *command, const char *what)
 }
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"client", required_argument, NULL, 'C'},
-    {"name", required_argument, NULL, 'n'},
-    {"helo", required_argument, NULL, 'H'},
-    {"from", required_argument, NULL, 'f'},
-    {"rcpt", required_argument, NULL, 'r'},
-    {"auth", required_argument, NULL, 'a'},
-    {"message", required_argument, NULL, 'm'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'}, {"client", required_argument, NULL, 'C'},
+    {"name", required_argument, NULL, 'n'},   {"helo", required_argument, NULL, 'H'},
+    {"from", required_argument, NULL, 'f'},   {"rcpt", required_argument, NULL, 'r'},
+    {"auth", required_argument, NULL, 'a'},   {"message", required_argument, NULL, 'm'},
+    {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
+    {"id", required_argument, NULL, 'i'},     {NULL, 0, NULL, 0},
 };
 
 /* 0, or 'h', or '?'. */
@@ -305,11 +302,14 @@ static int read_options(struct explain_options *options, int argc, char **argv)
         case 'j':
             options->json = true;
             break;
+        case 'i':
+            options->id = optarg;
+            break;
         default:
             return option;
         }
     }
-    return optind == argc ? 0 : '?';
+    return optind == argc || options->id != NULL ? 0 : '?';
 }
 
 /* The address without the angle brackets that a user may have typed. */
@@ -358,6 +358,8 @@ static int run_explain(const struct command *command, int argc, char **argv)
         result = cli_help(command);
     else if (option != 0)
         result = cli_usage(command);
+    else if (options.id != NULL)
+        result = explain_record(options.id, argv + optind);
     else
         result = run_with(command, &options, arena);
     arena_free(arena);
@@ -367,16 +369,19 @@ static int run_explain(const struct command *command, int argc, char **argv)
 const struct command command_explain = {
     .name = "explain",
     .arguments = "[-c FILE] --client IP [--name NAME] --helo HELO --from ADDRESS --rcpt ADDRESS... "
-                 "[--auth USER] [--message FILE] [--json]",
+                 "[--auth USER] [--message FILE] [--json] | --id ID [AUDIT...]",
     .summary = "Plays a transaction against the real checks and shows facts, rules and replies",
-    .help = "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
-            "  --client IP         address of the SMTP client\n"
-            "  --name NAME         its name, as its PTR claims\n"
-            "  --helo HELO         what it says at HELO\n"
-            "  --from ADDRESS      the reverse-path; \"\" is the null sender\n"
-            "  --rcpt ADDRESS      a recipient; may be repeated\n"
-            "  --auth USER         the client is authenticated as USER\n"
-            "  --message FILE      the message; without it the end of message is not reached\n"
-            "  --json              one JSON object\n",
+    .help =
+        "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
+        "  --client IP         address of the SMTP client\n"
+        "  --name NAME         its name, as its PTR claims\n"
+        "  --helo HELO         what it says at HELO\n"
+        "  --from ADDRESS      the reverse-path; \"\" is the null sender\n"
+        "  --rcpt ADDRESS      a recipient; may be repeated\n"
+        "  --auth USER         the client is authenticated as USER\n"
+        "  --message FILE      the message; without it the end of message is not reached\n"
+        "  --json              one JSON object\n"
+        "  --id ID             what the record of a verdict says, from AUDIT files or standard\n"
+        "                      input; ID is the reference that the reply showed\n",
     .run = run_explain,
 };

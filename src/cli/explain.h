@@ -10,7 +10,7 @@
 
 /* What `postern explain` was asked, what it found, and its two ways of showing it. */
 struct explain_options {
-    const char *config, *client_text, *name, *helo, *from, *auth, *message;
+    const char *config, *id, *client_text, *name, *helo, *from, *auth, *message;
     const char **rcpts;
     size_t rcpt_count;
     struct addr client;
@@ -55,6 +55,10 @@ struct explained {
     size_t step_count;
     bool message_given;
 };
+
+/* Shows the records of a verdict's id from the files, or from standard input when none is named. An
+ * exit code. */
+int explain_record(const char *id, char **paths);
 
 void explain_print_text(const struct explained *explained, FILE *out);
 void explain_print_json(const struct explained *explained, FILE *out);
