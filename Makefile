@@ -20,7 +20,7 @@ FUZZ_TIME ?= 30
 TESTFLAGS ?=
 
 PKG_CONFIG ?= pkg-config
-PKGS := libevent libevent_pthreads libunbound libpcre2-8 lmdb libidn2 libsystemd jansson
+PKGS := libevent libevent_pthreads libunbound libpcre2-8 lmdb libidn2 libsystemd jansson libcrypto opendkim
 LIBS_FOUND := $(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && echo yes)
 
 CFLAGS ?= -O2 -g
@@ -44,8 +44,8 @@ ALL_CFLAGS := -std=c17 $(WARN) $(if $(WERROR),-Werror) $(HARDEN) -fPIE -pthread 
 ALL_CPPFLAGS := -D_GNU_SOURCE -Iinclude \
 	$(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed -pthread $(SANFLAGS) $(LDFLAGS)
-# libmilter comes without a pkg-config file.
-LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lmilter
+# libmilter and libspf2 come without pkg-config files.
+LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lmilter -lspf2
 
 SRCS := $(wildcard src/*/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
@@ -93,6 +93,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(SUPPORT) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) $(EXTRA_LDFLAGS) -o $@ $^ $(EXTRA_LIBS) $(LIBS)
 $(UNIT): EXTRA_LIBS = -lcmocka
+$(BUILD)/tests/unit/test_spf_suite: EXTRA_LIBS += -lyaml
 $(FUZZ): EXTRA_LDFLAGS = -fsanitize=fuzzer
 
 $(BUILD)/libs-found:

@@ -40,6 +40,8 @@ audit { to file:%(audit)s; }
 
 table ours    { example.test; }
 table trusted { 192.0.2.250; }
+table forwarders { };
+table forwarder_domains { };
 table users   lmdb:%(dir)s/users;
 table moved_users file:%(dir)s/moved;
 recipients { domains ours; known users; moved moved_users; }

@@ -42,6 +42,14 @@ struct audit_block {
     bool accepted;
 };
 
+struct results_block {
+    struct block_head head;
+    const char *authserv_id; /* NULL: the host's name */
+    struct option_list add;  /* results_word() */
+    bool received_spf, remove_forged;
+    unsigned methods; /* of add: bits of enum results_method; filled when the block was read */
+};
+
 struct log_block {
     struct block_head head;
     int64_t level;
@@ -69,6 +77,7 @@ struct config {
     const struct budget_block *budget;
     const struct audit_block *audit;
     const struct log_block *log;
+    const struct results_block *results;
     const struct config_table *tables;
     size_t table_count;
     const struct policy *policy;

@@ -59,8 +59,20 @@ void engine_mail(struct engine_session *session, const char *path, const char *a
                  const char *auth_type);
 void engine_rcpt(struct engine_session *session, const char *path);
 void engine_queue_id(struct engine_session *session, const char *qid);
+/* VALUE is as it was sent: with the blank behind the colon, folded lines with LF alone. */
 void engine_header(struct engine_session *session, const char *name, const char *value);
-void engine_body(struct engine_session *session, size_t length);
+/* May be left out: it is taken as said before the first octets of the body and at the end. */
+void engine_eoh(struct engine_session *session);
+void engine_body(struct engine_session *session, const unsigned char *bytes, size_t length);
+
+/* What the MTA is to send, and what it may be asked to do, under the configuration of the session.
+ * Without a rule about the message (or fields to be added) nothing of it is asked for. */
+struct engine_needs {
+    bool headers, body; /* header fields, chunks of the body */
+    bool changes;       /* header fields may be added and removed */
+    bool holds;         /* a message may be quarantined */
+};
+struct engine_needs engine_needs(const struct engine_session *session);
 
 /* The transaction is over (accepted, rejected, aborted); facts of the connection stay.  Lookups of
  * it are dropped. */
@@ -77,9 +89,17 @@ enum action_kind {
     ACTION_QUARANTINE, /* end of message: hold, with `reason`, then go on */
 };
 
+/* A field to add on top, in order. */
 struct header_change {
-    const char *name,
-        *value; /* to add; fields of this name that came with the message are removed */
+    const char *name, *value; /* without the blank behind the colon; folded with LF */
+    bool beside;              /* fields of this name that came with the message stay; else they are
+                               * removed */
+};
+
+/* A field that came with the message, to be removed. */
+struct header_removal {
+    const char *name;
+    unsigned index; /* among the fields of this name as they came, from 1 */
 };
 
 struct action {
@@ -88,6 +108,8 @@ struct action {
     const char *reason;
     const struct header_change *headers; /* end of message, CONTINUE and QUARANTINE */
     size_t header_count;
+    const struct header_removal *removals; /* end of message; of one name: from the last up */
+    size_t removal_count;
     bool observed; /* mode observe: kind is CONTINUE, the record says what it would have been */
     struct verdict
         verdict; /* what the rules gave at this stage, for explain; certain is always true */

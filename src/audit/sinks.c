@@ -44,6 +44,7 @@ struct sinks {
     struct arena *arena; /* of names */
     struct arena *line;  /* of the record being written */
     const char *ident;
+    int pid;
     struct sink *sinks;
     size_t count;
 };
@@ -87,6 +88,7 @@ struct sinks *sinks_open(const struct audit_options *options, char **error)
     sinks->arena = arena;
     sinks->line = arena_new();
     sinks->ident = arena_strdup(arena, options->ident);
+    sinks->pid = (int)getpid();
     sinks->sinks = arena_alloc(arena, options->to_count * sizeof(sinks->sinks[0]));
     for (size_t i = 0; i < options->to_count; i++) {
         if (!open_sink(sinks, options->to[i], error)) {
@@ -153,7 +155,7 @@ static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct qu
     localtime_r(&record->when.tv_sec, &tm);
     text = arena_printf(sinks->line, "<%d>%s %2d %02d:%02d:%02d %s[%d]: %s", LOG_MAIL | LOG_INFO,
                         months[tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                        sinks->ident, (int)getpid(), line);
+                        sinks->ident, sinks->pid, line);
     if (sink->fd >= 0 && send_text(sink, text))
         return true;
     /* A syslog daemon that was started anew has another socket behind the name; one that does not
@@ -208,24 +210,29 @@ static bool write_file(struct sinks *sinks, struct sink *sink, const struct queu
                        const char *line)
 {
     char date[32], zone[8];
+    const char *head;
     struct tm tm;
-    const char *text;
-    size_t length;
+    struct iovec parts[3];
+    size_t length = 0;
     ssize_t written;
 
     localtime_r(&record->when.tv_sec, &tm);
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
     strftime(zone, sizeof(zone), "%z", &tm);
     /* RFC 3339: the offset has a colon. A line that was torn by a full disk is ended first. */
-    text = arena_printf(sinks->line, "%s%s.%03ld%.3s:%s %s[%d]: %s\n", sink->torn ? "\n" : "", date,
-                        record->when.tv_nsec / 1000000, zone, zone + 3, sinks->ident, (int)getpid(),
-                        line);
-    length = strlen(text);
+    head = arena_printf(sinks->line, "%s%s.%03ld%.3s:%s %s[%d]: ", sink->torn ? "\n" : "", date,
+                        record->when.tv_nsec / 1000000, zone, zone + 3, sinks->ident, sinks->pid);
+    parts[0] = plain_field(head);
+    parts[1] = plain_field(line);
+    parts[2] = plain_field("\n");
+    for (int part = 0; part < 3; part++)
+        length += parts[part].iov_len;
     do
-        written = write(sink->fd, text, length);
+        written = writev(sink->fd, parts, 3);
     while (written < 0 && errno == EINTR);
+    /* A whole line ends in a line break, a part of one has none but that of the line before. */
     if (written > 0)
-        sink->torn = text[written - 1] != '\n';
+        sink->torn = (size_t)written < length && !(sink->torn && written == 1);
     if (written >= 0 && (size_t)written < length)
         errno = ENOSPC;
     return written == (ssize_t)length;

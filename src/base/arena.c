@@ -28,12 +28,19 @@ struct chunk {
 struct arena {
     struct chunk *chunks; /* the head is the one with room */
     size_t used;
+    unsigned grown; /* the next chunk is FIRST_PAGE doubled so often */
 };
 
 enum { ALIGNMENT = alignof(max_align_t) };
 
-/* With its head and malloc's own, a chunk fills two pages. */
-static const size_t CHUNK_SIZE = 8192 - sizeof(struct chunk) - 16;
+/* Chunks double from the first one on: a session that says little should cost little, and there may
+ * be thousands of them.  With its head and malloc's own, a full-grown chunk fills two pages. */
+enum { FIRST_CHUNK = 1024, GROWN_KEPT = 1, GROWN_MAX = 3 };
+
+static size_t chunk_size(unsigned grown)
+{
+    return ((size_t)FIRST_CHUNK << grown) - sizeof(struct chunk) - 16;
+}
 
 /* The machine has no memory: a mail policy daemon that limps is worse than one that is restarted.
  */
@@ -110,18 +117,23 @@ void arena_reset(struct arena *arena)
     struct chunk *kept = NULL;
     struct chunk *chunk, *next;
 
+    /* What was needed once is not kept for ever: the owner may have nothing to do for hours. */
     for (chunk = arena->chunks; chunk != NULL; chunk = next) {
         next = chunk->next;
-        if (kept == NULL && chunk->size == CHUNK_SIZE)
+        if (chunk->size <= chunk_size(GROWN_KEPT) && (kept == NULL || chunk->size > kept->size)) {
+            if (kept != NULL)
+                chunk_free(kept);
             kept = chunk;
-        else
+        } else {
             chunk_free(chunk);
+        }
     }
     if (kept != NULL) {
         kept->next = NULL;
         kept->used = 0;
         ASAN_POISON_MEMORY_REGION(kept->data, kept->size);
     }
+    arena->grown = kept != NULL ? GROWN_KEPT : 0;
     arena->chunks = kept;
     arena->used = 0;
 }
@@ -148,7 +160,9 @@ static struct chunk *chunk_with_room(struct arena *arena, size_t size)
 
     if (head != NULL && head->size - head->used >= size)
         return head;
-    if (size > CHUNK_SIZE / 4) {
+    while (arena->grown < GROWN_MAX && size > chunk_size(arena->grown) / 4)
+        arena->grown++;
+    if (size > chunk_size(arena->grown) / 4) {
         chunk = chunk_new(size);
         if (head != NULL) {
             chunk->next = head->next;
@@ -158,7 +172,9 @@ static struct chunk *chunk_with_room(struct arena *arena, size_t size)
         }
         return chunk;
     }
-    chunk = chunk_new(CHUNK_SIZE);
+    chunk = chunk_new(chunk_size(arena->grown));
+    if (arena->grown < GROWN_MAX)
+        arena->grown++;
     chunk->next = head;
     arena->chunks = chunk;
     return chunk;
@@ -198,6 +214,29 @@ char *arena_strdup(struct arena *arena, const char *text)
     return arena_strndup(arena, text, strlen(text));
 }
 
+/* Prints into what is left of the head, where the text nearly always fits.  Returns its length, and
+ * in *text where it is; NULL where it did not fit. */
+static int print_in_head(struct arena *arena, char **text, const char *format, va_list args)
+{
+    struct chunk *head = arena->chunks;
+    size_t room = head != NULL ? head->size - head->used : 0;
+    char *memory = room > 0 ? (char *)head->data + head->used : NULL;
+    size_t rounded;
+    int length;
+
+    if (room > 0)
+        ASAN_UNPOISON_MEMORY_REGION(memory, room);
+    length = vsnprintf(memory, room, format, args);
+    *text = length >= 0 && (size_t)length < room ? memory : NULL;
+    rounded = *text != NULL ? ((size_t)length + ALIGNMENT) / ALIGNMENT * ALIGNMENT : 0;
+    if (room > 0) {
+        head->used += rounded;
+        arena->used += rounded;
+        ASAN_POISON_MEMORY_REGION(head->data + head->used, head->size - head->used);
+    }
+    return length;
+}
+
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
     va_list again;
@@ -205,10 +244,12 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
     int length;
 
     va_copy(again, args);
-    length = vsnprintf(NULL, 0, format, again);
+    length = print_in_head(arena, &text, format, again);
     va_end(again);
     if (length < 0)
         out_of_memory(SIZE_MAX);
+    if (text != NULL)
+        return text;
     text = arena_alloc(arena, (size_t)length + 1);
     vsnprintf(text, (size_t)length + 1, format, args);
     return text;

@@ -2,6 +2,7 @@
 #include <postern/hash.h>
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -83,14 +84,20 @@ uint64_t hash_keyed(const unsigned char key[16], const void *bytes, size_t lengt
 }
 
 /* The kernel hands every process 16 random octets when it starts (getauxval(3), AT_RANDOM): a
- * secret that needs no state of ours, no lock and no first call. */
+ * secret that needs no lock and no first call.  Where they stand never changes; looking for it
+ * costs as much as a short hash. */
 uint64_t hash_secret(const void *bytes, size_t length)
 {
-    unsigned long address = getauxval(AT_RANDOM);
+    static atomic_ulong found;
+    unsigned long address = atomic_load_explicit(&found, memory_order_relaxed);
 
     if (address == 0) {
-        log_error("the system gives no random octets (AT_RANDOM)");
-        abort();
+        address = getauxval(AT_RANDOM);
+        if (address == 0) {
+            log_error("the system gives no random octets (AT_RANDOM)");
+            abort();
+        }
+        atomic_store_explicit(&found, address, memory_order_relaxed);
     }
     return hash_keyed((const unsigned char *)address, bytes, length);
 }

@@ -9,8 +9,8 @@
 #include <postern/clock.h>
 
 /*
- * DNS lists (RFC 5782): whether the lists name the client's address, the HELO name, the sender's
- * domain.
+ * DNS lists (RFC 5782): whether the lists name the client's address, the HELO name, the domain of
+ * the sender or of the author.
  *
  * An answer is a listing, no listing, or a fault; a list in fault makes the score an interval.  A
  * zone is asked once, however many blocks share it.  The TXT record, which is meant for the reply,
@@ -42,6 +42,7 @@ static const struct fact_row facts[] = {
     SUBJECT_FACTS("dnsbl", STAGE_CONNECT, SCOPE_CONNECTION, "the client's address"),
     SUBJECT_FACTS("rhsbl.helo", STAGE_HELO, SCOPE_CONNECTION, "the HELO name"),
     SUBJECT_FACTS("rhsbl.sender", STAGE_MAIL, SCOPE_TRANSACTION, "the sender's domain"),
+    SUBJECT_FACTS("rhsbl.from", STAGE_MESSAGE, SCOPE_MESSAGE, "the author's domain"),
 };
 
 /* ---- a probe under way ---- */
@@ -351,10 +352,14 @@ static bool ask_zone(struct probe_run *run, size_t number, const char *target)
 static void start(struct probe_run *run)
 {
     const struct dnsbl_lists *lists = run->state;
-    const char *target = subject_of(run)->target(run->inputs, run->arena);
+    const char *target = NULL;
     struct work *work;
     size_t i;
 
+    if (!subject_of(run)->target(run, &target)) {
+        probe_finish(run);
+        return;
+    }
     if (target == NULL) {
         probe_finish_absent(run);
         return;
@@ -374,20 +379,24 @@ static void start(struct probe_run *run)
 /* ---- the check ---- */
 
 /* clang-format off */
-#define SUBJECT_PROBE(subject, name_, stage_, scope_)                                              \
+#define SUBJECT_PROBE(subject, name_, stage_, scope_, after_)                                      \
     [subject] = {.name = name_,                                                                    \
                  .stage = stage_,                                                                  \
                  .scope = scope_,                                                                  \
                  .first = (subject)*FACTS_EACH,                                                    \
                  .count = FACTS_EACH,                                                              \
+                 .after = after_,                                                                  \
                  .start = start,                                                                   \
                  .expire = conclude}
 /* clang-format on */
 
+static const char *const after_from[] = {"from.domain", NULL};
+
 static const struct probe probes[] = {
-    SUBJECT_PROBE(SUBJECT_CLIENT, "dnsbl", STAGE_CONNECT, SCOPE_CONNECTION),
-    SUBJECT_PROBE(SUBJECT_HELO, "rhsbl_helo", STAGE_HELO, SCOPE_CONNECTION),
-    SUBJECT_PROBE(SUBJECT_SENDER, "rhsbl_sender", STAGE_MAIL, SCOPE_TRANSACTION),
+    SUBJECT_PROBE(SUBJECT_CLIENT, "dnsbl", STAGE_CONNECT, SCOPE_CONNECTION, NULL),
+    SUBJECT_PROBE(SUBJECT_HELO, "rhsbl_helo", STAGE_HELO, SCOPE_CONNECTION, NULL),
+    SUBJECT_PROBE(SUBJECT_SENDER, "rhsbl_sender", STAGE_MAIL, SCOPE_TRANSACTION, NULL),
+    SUBJECT_PROBE(SUBJECT_FROM, "rhsbl_from", STAGE_MESSAGE, SCOPE_MESSAGE, after_from),
 };
 
 static_assert(COUNT_OF(facts) == (size_t)SUBJECT_COUNT * FACTS_EACH, "the same facts of each");

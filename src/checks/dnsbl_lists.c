@@ -57,7 +57,7 @@ static const struct option_row rows[] = {
      .type = OPTION_LIST,
      .fallback = "client.ip",
      .offset = offsetof(struct dnsbl_block, ask),
-     .help = "what the list is asked about: client.ip, helo, sender.domain"},
+     .help = "what the list is asked about: client.ip, helo, sender.domain, from.domain"},
     {.name = "probe",
      .type = OPTION_WORD,
      .fallback = "auto",
@@ -116,7 +116,8 @@ static void check_ask(struct dnsbl_block *block, struct diag *diag)
         const char *near = words_nearest(word, words, SUBJECT_COUNT);
 
         diag_error(diag, &block->ask.places[i], "a list cannot be asked about '%s'; %s%s%s", word,
-                   near != NULL ? "did you mean '" : "client.ip, helo and sender.domain are known",
+                   near != NULL ? "did you mean '"
+                                : "client.ip, helo, sender.domain and from.domain are known",
                    near != NULL ? near : "", near != NULL ? "'?" : "");
     }
 }

@@ -13,13 +13,20 @@
 
 /* What a list can be asked about: a row of dnsbl_subjects, six facts and a probe each, and a bit of
  * dnsbl_list.asks. */
-enum dnsbl_subject_number { SUBJECT_CLIENT, SUBJECT_HELO, SUBJECT_SENDER, SUBJECT_COUNT };
+enum dnsbl_subject_number {
+    SUBJECT_CLIENT,
+    SUBJECT_HELO,
+    SUBJECT_SENDER,
+    SUBJECT_FROM,
+    SUBJECT_COUNT
+};
 
 struct dnsbl_subject {
     const char *word; /* in `ask`: "client.ip" */
     bool is_name;     /* a domain name; else an address */
-    /* What is put before the zone, in the arena; NULL when there is nothing to ask about. */
-    const char *(*target)(const struct inputs *inputs, struct arena *arena);
+    /* Sets *target to what is put before the zone, in the arena; leaves it when there is nothing to
+     * ask about.  False when that could not be found out. */
+    bool (*target)(const struct probe_run *run, const char **target);
 };
 
 extern const struct dnsbl_subject dnsbl_subjects[SUBJECT_COUNT];

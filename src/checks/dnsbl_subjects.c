@@ -23,38 +23,48 @@ static bool is_public(const struct addr *addr)
 }
 
 /* RFC 5782 2.1 and 2.4 */
-static const char *target_client(const struct inputs *inputs, struct arena *arena)
+static bool target_client(const struct probe_run *run, const char **target)
 {
+    const struct inputs *inputs = run->inputs;
     char reversed[ADDR_REVERSE_SIZE];
 
-    if (inputs->local || !is_public(&inputs->client))
-        return NULL;
-    return arena_strdup(arena, addr_reverse(&inputs->client, reversed));
+    if (!inputs->local && is_public(&inputs->client))
+        *target = arena_strdup(run->arena, addr_reverse(&inputs->client, reversed));
+    return true;
 }
 
 /* RFC 5782 3.  A name list asked for an address or a name without a dot lists it, if only to say
  * that the question makes no sense. */
-static const char *target_name(struct arena *arena, const char *name)
+static bool target_name(const struct probe_run *run, const char *name, const char **target)
 {
     char domain[DOMAIN_SIZE];
 
-    if (!domain_canonical(name, strlen(name), domain) || domain_labels(domain) < 2)
-        return NULL;
-    return arena_strdup(arena, domain);
+    if (!run->inputs->local && domain_canonical(name, strlen(name), domain) &&
+        domain_labels(domain) >= 2)
+        *target = arena_strdup(run->arena, domain);
+    return true;
 }
 
-static const char *target_helo(const struct inputs *inputs, struct arena *arena)
+static bool target_helo(const struct probe_run *run, const char **target)
 {
-    return inputs->local ? NULL : target_name(arena, inputs->helo);
+    return target_name(run, run->inputs->helo, target);
 }
 
-static const char *target_sender(const struct inputs *inputs, struct arena *arena)
+static bool target_sender(const struct probe_run *run, const char **target)
 {
-    return inputs->local ? NULL : target_name(arena, inputs->sender.domain);
+    return target_name(run, run->inputs->sender.domain, target);
+}
+
+static bool target_from(const struct probe_run *run, const char **target)
+{
+    const struct value *domain = probe_value(run, "from.domain", NULL);
+
+    return domain->state == VALUE_KNOWN && target_name(run, domain->text, target);
 }
 
 const struct dnsbl_subject dnsbl_subjects[SUBJECT_COUNT] = {
     [SUBJECT_CLIENT] = {"client.ip", false, target_client},
     [SUBJECT_HELO] = {"helo", true, target_helo},
     [SUBJECT_SENDER] = {"sender.domain", true, target_sender},
+    [SUBJECT_FROM] = {"from.domain", true, target_from},
 };

@@ -266,6 +266,23 @@ struct table *recipients_domains(const struct check_site *site)
     return block != NULL ? table_of(site, block->domains) : NULL;
 }
 
+/* Each table once.  Domains that are lost make mail for them foreign, or their bare users unknown, as
+ * surely as mailboxes that are lost.  A host without mailboxes is suspicious, one where nobody has moved
+ * is not. */
+static void guard_tables(const struct recipient_state *state, const struct table_guard *guard)
+{
+    struct table *const tables[] = {state->known, state->domains, state->local, state->moved};
+
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        bool seen = tables[i] == NULL || (tables[i] == state->moved && table_count(tables[i]) == 0);
+
+        for (size_t j = 0; j < i; j++)
+            seen |= tables[j] == tables[i];
+        if (!seen)
+            table_guard(tables[i], guard);
+    }
+}
+
 static void *open_recipient(const struct check_site *site)
 {
     const struct recipients_block *block = recipients_block(site);
@@ -288,11 +305,7 @@ static void *open_recipient(const struct check_site *site)
     state->local = table_of(site, block->local);
     state->known = table_of(site, block->known);
     state->moved = table_of(site, block->moved);
-    if (state->known != NULL)
-        table_guard(state->known, &guard);
-    /* A host without mailboxes is suspicious, one where nobody has moved is not. */
-    if (state->moved != NULL && state->moved != state->known && table_count(state->moved) != 0)
-        table_guard(state->moved, &guard);
+    guard_tables(state, &guard);
     return state;
 }
 

@@ -5,6 +5,8 @@
 #include <postern/config.h>
 #include <postern/resolver.h>
 
+#include <stdio.h>
+
 /* Exit codes of every subcommand. */
 enum { EXIT_DONE = 0, EXIT_TROUBLE = 1, EXIT_USAGE = 2 };
 
@@ -31,6 +33,10 @@ struct config_schema *cli_schema(void);
 /* Loads PATH and prints its messages to stderr.  NULL after errors.  LOOKS_ONLY: nothing is changed
  * on disk, as a command that only tells must not. */
 struct config *cli_load(const char *path, bool looks_only);
+
+/* Writes TEXT with control characters and 8-bit bytes as question marks, as in replies: what
+ * senders and DNS lists say reaches no terminal as it is. */
+void cli_put_clean(const char *text, FILE *out);
 
 /* A resolver as the configuration wants it; NULL and a text in *error (to be freed). */
 struct resolver *cli_resolver(const struct config *config, struct loop *loop, char **error);

@@ -55,6 +55,12 @@ struct config *cli_load(const char *path, bool looks_only)
     return config;
 }
 
+void cli_put_clean(const char *text, FILE *out)
+{
+    for (; *text != '\0'; text++)
+        fputc(*text < ' ' || *text > '~' ? '?' : *text, out);
+}
+
 struct resolver *cli_resolver(const struct config *config, struct loop *loop, char **error)
 {
     const struct resolver_block *block = config->resolver;

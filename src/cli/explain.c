@@ -81,6 +81,11 @@ static struct explained_step *keep(struct explained *explained, enum stage stage
         return step;
     step->verdict = verdict_word(action);
     step->rule = arena_strdup(explained->arena, action->rule != NULL ? action->rule : "");
+    /* A recipient that an exemption takes out is not spoken of, but the rule is what one asks for.
+     */
+    if (step->rule[0] == '\0' && action->verdict.kind == VERDICT_ACCEPT &&
+        action->verdict.rule >= 0)
+        step->rule = explained->config->policy->rules[action->verdict.rule].name;
     step->refused = action->kind == ACTION_REPLY;
     if (step->refused)
         step->reply = reply_format(explained->arena, action->reply);

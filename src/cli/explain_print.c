@@ -39,9 +39,10 @@ static void print_fact(const struct explained *explained, const struct slot *slo
     if (value->state == VALUE_OPEN)
         return;
     const char *text = value_show(explained->arena, slot, value);
-    bool quoted = text[0] == '\0' || strchr(text, ' ') != NULL;
-    fprintf(out, "  %-22s %s%s%s%s\n", slot->name, quoted ? "\"" : "", text, quoted ? "\"" : "",
-            value->state == VALUE_FAULT ? "   (could not be found out)" : "");
+    const char *quote = text[0] == '\0' || strchr(text, ' ') != NULL ? "\"" : "";
+    fprintf(out, "  %-22s %s", slot->name, quote);
+    cli_put_clean(text, out);
+    fprintf(out, "%s%s\n", quote, value->state == VALUE_FAULT ? "   (could not be found out)" : "");
 }
 
 static void print_facts(const struct explained *explained, const struct value *values, FILE *out)
@@ -66,7 +67,9 @@ static void print_step(const struct explained *explained, const struct explained
                        FILE *out)
 {
     const struct rule *rule = rule_named(explained, step->rule);
-    fprintf(out, "  > %s\n", step->what);
+    fputs("  > ", out);
+    cli_put_clean(step->what, out);
+    fputc('\n', out);
     if (step->reply != NULL)
         print_reply(step->reply, out);
     else
@@ -90,7 +93,9 @@ void explain_print_text(const struct explained *explained, FILE *out)
         const struct explained_step *step = &explained->steps[i];
         if (step->facts == NULL)
             continue;
-        fprintf(out, "facts of recipient <%s>\n", step->recipient);
+        fputs("facts of recipient <", out);
+        cli_put_clean(step->recipient, out);
+        fputs(">\n", out);
         print_facts(explained, step->facts, out);
     }
     fputs("dialogue\n", out);
@@ -147,7 +152,7 @@ static json_t *json_of(const struct explained *explained, const struct slot *slo
         if (known) {
             json_t *array = json_array();
             for (size_t i = 0; i < value->set.count; i++)
-                json_array_append_new(array, json_string(value->set.items[i]));
+                json_array_append_new(array, json_text(value->set.items[i]));
             return array;
         }
         break;
@@ -198,7 +203,7 @@ void explain_print_json(const struct explained *explained, FILE *out)
             continue;
         json_t *recipient = json_object();
         json_t *own = json_object();
-        json_object_set_new(recipient, "rcpt", json_string(step->recipient));
+        json_object_set_new(recipient, "rcpt", json_text(step->recipient));
         add_outcome(recipient, step);
         add_facts(explained, step->facts, own);
         json_object_set_new(recipient, "facts", own);

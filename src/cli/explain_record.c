@@ -27,8 +27,10 @@ static const char *get(const struct record_view *record, const char *key)
 
 static void print_pair(const char *key, const char *value, FILE *out)
 {
-    bool plain = value[0] != '\0' && strchr(value, ' ') == NULL;
-    fprintf(out, "  %-22s %s%s%s\n", key, plain ? "" : "\"", value, plain ? "" : "\"");
+    const char *quote = value[0] == '\0' || strchr(value, ' ') != NULL ? "\"" : "";
+    fprintf(out, "  %-22s %s", key, quote);
+    cli_put_clean(value, out);
+    fprintf(out, "%s\n", quote);
 }
 
 static void print_record(const struct record_view *record, FILE *out)

@@ -116,6 +116,7 @@ static void take_core(struct config_all *all)
     config->budget = core_block(all, "budget");
     config->audit = core_block(all, "audit");
     config->log = core_block(all, "log");
+    config->results = core_block(all, "results");
 }
 
 static bool table_known(void *arg, const char *name)

@@ -2,6 +2,7 @@
 #include "config_private.h"
 
 #include <postern/diag.h>
+#include <postern/results.h>
 
 /* The core's own options, one row each.  What a check needs stands with the check. */
 
@@ -73,6 +74,19 @@ static const struct option_row log_rows[] = {
      "name in syslog, of messages and records"},
 };
 
+static const struct option_row results_rows[] = {
+    {"authserv_id", OPTION_TEXT, NULL, 0, 0, NULL, NULL,
+     offsetof(struct results_block, authserv_id), false,
+     "name that results are given under; default: hostname"},
+    {"add", OPTION_LIST, NULL, 0, 0, NULL, NULL, offsetof(struct results_block, add), false,
+     "results to add in one Authentication-Results field: spf dkim dmarc arc iprev dnswl"},
+    {"received_spf", OPTION_BOOL, "no", 0, 0, NULL, NULL,
+     offsetof(struct results_block, received_spf), false, "add a Received-SPF field, too"},
+    {"remove_forged", OPTION_BOOL, "yes", 0, 0, NULL, NULL,
+     offsetof(struct results_block, remove_forged), false,
+     "remove fields that came with the message and claim to be from this host"},
+};
+
 static void check_budget(void *memory, struct arena *arena, struct diag *diag)
 {
     const struct budget_block *block = memory;
@@ -106,6 +120,39 @@ static void check_audit(void *memory, struct arena *arena, struct diag *diag)
     }
 }
 
+static unsigned method_of(const char *word)
+{
+    const char *known;
+
+    for (unsigned i = 0; (known = results_word(i)) != NULL; i++)
+        if (strcmp(word, known) == 0)
+            return 1U << i;
+    return 0;
+}
+
+static void check_results(void *memory, struct arena *arena, struct diag *diag)
+{
+    struct results_block *block = memory;
+    const char *id = block->authserv_id;
+    (void)arena;
+    for (size_t i = 0; i < block->add.count; i++) {
+        unsigned method = method_of(block->add.items[i]);
+        const struct place *at =
+            block->add.places != NULL ? &block->add.places[i] : &block->head.at;
+        if (method == 0)
+            diag_error(diag, at, "unknown result '%s'; write spf, dkim, dmarc, arc, iprev or dnswl",
+                       block->add.items[i]);
+        else if ((block->methods & method) != 0)
+            diag_error(diag, at, "'%s' is named twice", block->add.items[i]);
+        block->methods |= method;
+    }
+    if (id != NULL && (id[0] == '\0' || id[strcspn(id, " \t;\"()\\")] != '\0'))
+        diag_error(diag, &block->head.at, "authserv_id '%s' is no name", id);
+    else if (id != NULL && strchr(id, '.') == NULL)
+        diag_warning(diag, &block->head.at,
+                     "authserv_id '%s' has no dot in it: others may call themselves so, too", id);
+}
+
 static const struct option_block blocks[] = {
     {"", false, false, global_rows, sizeof(global_rows) / sizeof(global_rows[0]),
      sizeof(struct globals), NULL, "options of the whole daemon"},
@@ -119,6 +166,9 @@ static const struct option_block blocks[] = {
      sizeof(struct audit_block), check_audit, "where records go"},
     {"log", false, false, log_rows, sizeof(log_rows) / sizeof(log_rows[0]),
      sizeof(struct log_block), NULL, "the daemon's own messages"},
+    {"results", false, false, results_rows, sizeof(results_rows) / sizeof(results_rows[0]),
+     sizeof(struct results_block), check_results,
+     "header fields that tell those who read the message what was found out"},
 };
 
 const struct option_block *config_core_blocks(size_t *count)

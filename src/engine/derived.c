@@ -155,7 +155,7 @@ static const char *unfold(struct arena *arena, const char *value)
 
     while (*value == ' ' || *value == '\t' || *value == '\r' || *value == '\n')
         value++;
-    for (size_t i = 0; value[i] != '\0' && i < HEADER_VALUE_MAX; i++)
+    for (size_t i = 0; i < HEADER_VALUE_MAX && value[i] != '\0'; i++)
         if (value[i] != '\r' && value[i] != '\n')
             text[length++] = value[i];
     while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))

@@ -2,6 +2,8 @@
 #include "engine_private.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 
 /*
  * The engine itself: the present configuration, the number of sessions, the housekeeping.
@@ -43,6 +45,17 @@ void engine_configure(struct engine *engine, struct config *config)
     engine->wiring = wiring;
     pthread_mutex_unlock(&engine->lock);
     wiring_unref(old);
+}
+
+void engine_random(struct engine *engine, unsigned char *to, size_t count)
+{
+    pthread_mutex_lock(&engine->lock);
+    while (engine->random_left < count)
+        if (getrandom(engine->random, sizeof(engine->random), 0) == (ssize_t)sizeof(engine->random))
+            engine->random_left = sizeof(engine->random);
+    engine->random_left -= count;
+    memcpy(to, &engine->random[engine->random_left], count);
+    pthread_mutex_unlock(&engine->lock);
 }
 
 static struct wiring *present(struct engine *engine)

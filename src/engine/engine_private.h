@@ -8,6 +8,7 @@
 #include <postern/clock.h>
 #include <postern/loop.h>
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -58,8 +59,25 @@ struct wired_probe {
     slot_t check_slot; /* of the check's fact 0 */
     slot_t first;      /* its own slots */
     enum span_kind span;
-    uint32_t place; /* among the probes of the session, or of a recipient */
-    bool used;      /* false: its facts are absent, it never runs */
+    uint32_t place;  /* among the probes of the session, or of a recipient */
+    bool used;       /* false: its facts are absent, it never runs */
+    uint32_t stream; /* that it looks at, or NOBODY */
+    /* Facts that must be settled before it starts: those it names, and those that they rest on. */
+    const slot_t *after, *behind;
+    size_t after_count, behind_count;
+};
+
+/* A check that looks at messages. */
+struct wired_stream {
+    const struct check_stream *stream;
+    void *state;
+};
+
+/* What the text of a rule shows. */
+struct wired_text {
+    uint32_t rule;
+    const slot_t *slots;
+    size_t count;
 };
 
 struct wiring {
@@ -71,6 +89,18 @@ struct wiring {
     struct wired_probe *probes;
     size_t probe_count;
     size_t session_probes, recipient_probes;
+    struct wired_stream *streams;
+    size_t stream_count;
+    struct wired_text *texts; /* of rules that show facts */
+    size_t text_count;
+    struct engine_needs needs;
+    struct results *results; /* fields to add; NULL: none */
+    const slot_t *shown_slots;
+    size_t shown_count;    /* facts that they show */
+    bool removes;          /* fields that claim to be ours */
+    bool ordered;          /* some probe waits for others */
+    uint8_t *leads;        /* per slot: whether something waits for it: a derived fact, a probe */
+    slot_t *root_of;       /* per slot: the fact that a derived one rests on, or itself */
     uint32_t *probe_of;    /* per slot: the probe that sets it, or NOBODY */
     uint32_t *derived_of;  /* per slot: the derived fact, or NOBODY */
     uint8_t *span_of;      /* per slot: enum span_kind */
@@ -83,6 +113,13 @@ struct wiring {
 struct wiring *wiring_new(struct config *config);
 struct wiring *wiring_ref(struct wiring *wiring);
 void wiring_unref(struct wiring *wiring);
+
+/* order.c: parts of wiring_new(). */
+void wire_order(struct wiring *wiring);
+void wire_texts(struct wiring *wiring);
+void wire_needs(struct wiring *wiring);
+/* results.c: another one. */
+void wire_results(struct wiring *wiring);
 
 /* ---- the session ---- */
 struct run;
@@ -133,6 +170,10 @@ struct transaction {
     unsigned taken_count, refused_count;
     const char **headers; /* per derived fact: the field it asks for */
     unsigned header_count;
+    struct message *message;   /* NULL before its first field */
+    unsigned result_fields[2]; /* Authentication-Results, Received-SPF that came */
+    struct claim *claims;      /* those of them that are to be removed, the last first */
+    size_t claim_count;
 };
 
 struct engine_session {
@@ -156,7 +197,7 @@ struct engine_session {
     struct run **runs;        /* by place */
     struct transaction tx;
     unsigned splits;                      /* recipients refused for the sake of a split */
-    uint8_t *modes, *needed, *texts;      /* scratch: per rule, per slot, per slot */
+    uint8_t *modes, *needed;              /* scratch: per rule, per slot */
     struct question *ready, **ready_tail; /* questions whose answer was known at once */
     struct arena *scratch;
     struct arena *speech; /* action and records of the last stage */
@@ -165,15 +206,18 @@ struct engine_session {
     struct record *records, **record_tail; /* to be sent when the lock was given back */
 };
 
-/* events.c */
+/* ---- session.c: its lock and its life ---- */
 
 /* Takes the lock, and a reference for as long as it is held and DONE may run. */
 void session_enter(struct engine_session *session);
-/* Does what follows from what was learnt, gives back lock and reference; may call DONE. */
+/* events.c: Does what follows from what was learnt, gives back lock and reference; may call DONE.
+ */
 void session_leave(struct engine_session *session);
 /* Only gives back lock and reference. */
 void session_quit(struct engine_session *session);
-/* Counts the recipient given last among those taken, unless it was refused. */
+/* What belongs to a transaction is forgotten. */
+void inputs_without_transaction(struct inputs *inputs);
+/* events.c: Counts the recipient given last among those taken, unless it was refused. */
 void session_take_last(struct engine_session *session);
 /* Takes over the reference to WIRING. */
 struct engine_session *session_new(struct engine *engine, struct wiring *wiring,
@@ -226,7 +270,13 @@ void span_cancel(struct span *span);
 struct run *run_of(const struct engine_session *session, const struct recipient *recipient,
                    const struct wired_probe *wired);
 
-/* needs.c: Starts what is needed now; returns when nothing more can be done at once. */
+/* Ready to start: what it waits for is settled. */
+bool run_may_start(const struct engine_session *session, const struct recipient *recipient,
+                   const struct wired_probe *wired);
+
+/* needs.c: marks in session->needed what is or may still be needed for RECIPIENT (or NULL). */
+void session_mark_needed(struct engine_session *session, const struct recipient *recipient);
+/* Starts what is needed now; returns when nothing more can be done at once. */
 void session_advance(struct engine_session *session);
 /* Does what it takes to know SLOT for RECIPIENT (or NULL); returns whether anything was started or
  * found. */
@@ -236,9 +286,8 @@ bool session_pending(const struct engine_session *session, const struct recipien
                      slot_t slot);
 /* Ends the lookups behind SLOT; returns whether anything changed. */
 bool session_expire(struct engine_session *session, struct recipient *recipient, slot_t slot);
-/* Something was learnt: about RECIPIENT, or, with NULL, about the session, transaction or message.
- */
-void session_touch(struct engine_session *session, struct recipient *recipient);
+/* SLOT was found out, for RECIPIENT where it is a recipient's. */
+void session_learnt(struct engine_session *session, struct recipient *recipient, slot_t slot);
 /* Ends all lookups that a stage could wait for; returns whether there were any. */
 bool session_expire_all(struct engine_session *session);
 
@@ -248,6 +297,34 @@ bool session_expire_all(struct engine_session *session);
 void derived_find(struct engine_session *session, struct recipient *recipient, uint32_t number);
 /* Keeps a header field if a derived fact asks for it. */
 void derived_header(struct engine_session *session, const char *name, const char *value);
+
+/* ---- streams.c: checks that look at the message as it passes by ---- */
+
+/* Opens the streams of this message whose checks may be needed, unless that was done; under the
+ * lock. */
+void streams_open(struct engine_session *session);
+/* Each feeds what is open; without the lock, since a message is fed between stages by one caller.
+ */
+void streams_header(struct engine_session *session, const char *name, const char *value);
+void streams_eoh(struct engine_session *session);
+void streams_chunk(struct engine_session *session, const unsigned char *bytes, size_t length);
+/* Ends them with the transaction. */
+void streams_close(struct engine_session *session);
+/* Whether stream NUMBER is open; *stream gets what it made. */
+bool stream_open(const struct engine_session *session, uint32_t number, void **stream);
+
+/* ---- results.c: fields that tell what was found out ---- */
+
+/* Whether this message gets any. */
+bool results_wanted(const struct engine_session *session);
+/* Looks whether a field that came with the message claims to be ours. */
+void results_note(struct engine_session *session, const char *name, const char *value);
+/* As stage_slots_known(), for the facts that are shown. */
+bool results_known(struct engine_session *session);
+/* Adds the fields to the action; CHANGES has room for two. */
+void results_add(struct engine_session *session, struct header_change *changes);
+/* Adds the removals to the action. */
+void results_remove(struct engine_session *session);
 
 /* ---- stage.c ---- */
 
@@ -266,8 +343,10 @@ void stage_expire(struct engine_session *session);
 bool stage_give_up(struct engine_session *session, struct verdict *verdict);
 struct template_values stage_texts(struct engine_session *session, const struct view *view,
                                    const char *rule);
-/* Whether all that the text of a rule shows is known; starts what is not, or ends it when time is
- * up. */
+/* Whether these facts are known; starts what is not, or ends it when time is up. */
+bool stage_slots_known(struct engine_session *session, struct recipient *recipient,
+                       const slot_t *slots, size_t count);
+/* The same for all that the text of a rule shows. */
 bool stage_texts_known(struct engine_session *session, struct recipient *recipient,
                        const struct rule *rule);
 const struct reply *stage_reply(struct engine_session *session, const struct recipient *recipient,
@@ -315,7 +394,11 @@ struct engine {
     struct wiring *wiring;
     size_t sessions;
     struct split_memory *split;
+    unsigned char random[256]; /* octets for ids, from the kernel; under the lock */
+    size_t random_left;
 };
+/* Fills TO with COUNT (at most 256) random octets. */
+void engine_random(struct engine *engine, unsigned char *to, size_t count);
 void engine_session_gone(struct engine *engine);
 
 #endif

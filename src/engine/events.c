@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 #include <postern/log.h>
 
@@ -13,41 +12,7 @@
  * The events of an SMTP session, its lock and its life.
  */
 
-/* ---- lock and life ---- */
-
-struct engine_session *session_ref(struct engine_session *session)
-{
-    atomic_fetch_add_explicit(&session->refs, 1, memory_order_relaxed);
-    return session;
-}
-
-void session_unref(struct engine_session *session)
-{
-    struct engine *engine = session->engine;
-
-    if (atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    for (int i = 0; i < SESSION_SPANS; i++)
-        arena_free(session->spans[i].arena);
-    arena_free(session->scratch);
-    arena_free(session->speech);
-    pthread_mutex_destroy(&session->lock);
-    wiring_unref(session->wiring);
-    free(session);
-    engine_session_gone(engine);
-}
-
-void session_enter(struct engine_session *session)
-{
-    session_ref(session);
-    pthread_mutex_lock(&session->lock);
-}
-
-void session_quit(struct engine_session *session)
-{
-    pthread_mutex_unlock(&session->lock);
-    session_unref(session);
-}
+/* ---- deadlines, and what follows from an event ---- */
 
 struct deadline {
     struct engine_session *session;
@@ -152,17 +117,6 @@ static void set_modes(struct engine_session *session)
     policy_modes(session->wiring->policy, &inputs, session->modes);
 }
 
-static void no_transaction(struct inputs *inputs)
-{
-    static const struct mailbox nobody = {
-        .sent = "", .address = "", .local = "", .domain = "", .literal = ""};
-
-    inputs->sender = nobody;
-    inputs->auth_user = inputs->auth_type = "";
-    inputs->message_size = 0;
-    inputs->received_count = 0;
-}
-
 static void end_transaction(struct engine_session *session)
 {
     struct transaction *tx = &session->tx;
@@ -177,24 +131,24 @@ static void end_transaction(struct engine_session *session)
         tx->taken = next;
     }
     session_clear_span(session, SPAN_TRANSACTION);
+    streams_close(session);
     session->values[SCOPE_TRANSACTION] = session->values[SCOPE_MESSAGE] = NULL;
     *tx = (struct transaction){.qid = ""};
     session->touched = NULL;
-    no_transaction(&session->inputs);
+    inputs_without_transaction(&session->inputs);
     session->stage = session->greeted ? STAGE_HELO : STAGE_CONNECT;
 }
 
 /* Letters and digits that nobody takes for others when the id is read out on the telephone. */
-static void make_id(char id[ID_LENGTH + 1])
+static void make_id(struct engine *engine, char id[ID_LENGTH + 1])
 {
     static const char alphabet[] = "23456789ABCDEFGHJKMNPQRSTUVWXYZ";
     const unsigned count = sizeof(alphabet) - 1;
-    unsigned char octets[4 * ID_LENGTH];
+    unsigned char octets[2 * ID_LENGTH];
     size_t length = 0;
 
     while (length < ID_LENGTH) {
-        if (getrandom(octets, sizeof(octets), 0) != (ssize_t)sizeof(octets))
-            continue;
+        engine_random(engine, octets, sizeof(octets));
         /* Octets past the last multiple of the alphabet would favour its beginning. */
         for (size_t i = 0; i < sizeof(octets) && length < ID_LENGTH; i++)
             if (octets[i] < 256 / count * count)
@@ -217,7 +171,7 @@ static void begin_transaction(struct engine_session *session)
                 arena_alloc(arena, wiring->layout->scope_count[scope] * sizeof(struct value));
     session_fill_absent(session, NULL, SPAN_TRANSACTION);
     session_forget_faults(session);
-    make_id(session->tx.id);
+    make_id(session->engine, session->tx.id);
 }
 
 void session_take_last(struct engine_session *session)
@@ -333,21 +287,36 @@ void engine_queue_id(struct engine_session *session, const char *qid)
 
 void engine_header(struct engine_session *session, const char *name, const char *value)
 {
+    value = value != NULL ? value : "";
     enter_event(session);
+    streams_open(session);
+    if (session->tx.open)
+        results_note(session, name, value);
     if (session->tx.open && session->tx.header_count < HEADERS_MAX) {
         session->tx.header_count++;
         if (strcasecmp(name, "Received") == 0)
             session->inputs.received_count++;
-        derived_header(session, name, value != NULL ? value : "");
+        derived_header(session, name, value);
     }
     session_quit(session);
+    streams_header(session, name, value);
 }
 
-void engine_body(struct engine_session *session, size_t length)
+void engine_eoh(struct engine_session *session)
 {
     enter_event(session);
+    streams_open(session);
+    session_quit(session);
+    streams_eoh(session);
+}
+
+void engine_body(struct engine_session *session, const unsigned char *bytes, size_t length)
+{
+    enter_event(session);
+    streams_open(session);
     session->inputs.message_size += length;
     session_quit(session);
+    streams_chunk(session, bytes, length);
 }
 
 void engine_stage(struct engine_session *session, enum stage stage, engine_done *done, void *arg)
@@ -359,6 +328,10 @@ void engine_stage(struct engine_session *session, enum stage stage, engine_done 
         session->tx.undecided = session->tx.taken;
         session->stage = stage;
         session->changed = true;
+    }
+    if (stage == STAGE_MESSAGE) {
+        streams_open(session);
+        streams_eoh(session);
     }
     session->wait = (struct wait){.active = true, .stage = stage, .done = done, .arg = arg};
     session->unsettled = true;
@@ -402,49 +375,6 @@ void engine_view(const struct engine_session *session, struct view *view)
 const struct config *engine_session_config(const struct engine_session *session)
 {
     return session->wiring->config;
-}
-
-/* ---- opening and closing ---- */
-
-struct engine_session *session_new(struct engine *engine, struct wiring *wiring,
-                                   const char *listener)
-{
-    struct engine_session *session = xcalloc(1, sizeof(*session));
-    struct arena *arena;
-
-    session->engine = engine;
-    session->wiring = wiring;
-    atomic_init(&session->refs, 1);
-    pthread_mutex_init(&session->lock, NULL);
-    for (int i = 0; i < SESSION_SPANS; i++)
-        session->spans[i].arena = arena_new();
-    session->scratch = arena_new();
-    session->speech = arena_new();
-    session->ready_tail = &session->ready;
-    session->record_tail = &session->records;
-    session->tx.qid = "";
-    arena = session->spans[SPAN_CONNECTION].arena;
-    session->listener = copy(arena, listener);
-    session->mta_hostname = "";
-    session->inputs = (struct inputs){.client_ptr = "",
-                                      .listener = session->listener,
-                                      .daemon = "",
-                                      .helo = "",
-                                      .tls_version = ""};
-    no_transaction(&session->inputs);
-    session->values[SCOPE_CONNECTION] =
-        arena_alloc(arena, wiring->layout->scope_count[SCOPE_CONNECTION] * sizeof(struct value));
-    session->runs = arena_alloc(arena, wiring->session_probes * sizeof(session->runs[0]));
-    session->modes = arena_alloc(arena, wiring->policy->rule_count);
-    session->needed = arena_alloc(arena, wiring->layout->count);
-    session->texts = arena_alloc(arena, wiring->layout->count);
-    session_fill_absent(session, NULL, SPAN_CONNECTION);
-    session_fill_absent(session, NULL, SPAN_HELO);
-    for (const struct listen_options *listen = wiring->config->listens; listen != NULL;
-         listen = (const struct listen_options *)(const void *)listen->head.next)
-        if (strcmp(listen->head.name, session->listener) == 0)
-            session->observe = listen->mode == LISTEN_OBSERVE;
-    return session;
 }
 
 void engine_close(struct engine_session *session)

@@ -8,17 +8,6 @@
  * rules show.
  */
 
-/* The fact that has to be found out before a derived one can be computed. */
-static slot_t root_of(const struct wiring *wiring, slot_t slot)
-{
-    uint32_t number;
-
-    while ((number = wiring->derived_of[slot]) != NOBODY &&
-           wiring->policy->derived[number].subject != SLOT_NONE)
-        slot = wiring->policy->derived[number].subject;
-    return slot;
-}
-
 static bool is_open(const struct engine_session *session, const struct recipient *recipient,
                     slot_t slot)
 {
@@ -42,7 +31,7 @@ bool session_pending(const struct engine_session *session, const struct recipien
                      slot_t slot)
 {
     const struct wiring *wiring = session->wiring;
-    slot_t root = root_of(wiring, slot);
+    slot_t root = wiring->root_of[slot];
 
     if (!is_open(session, recipient, slot))
         return false;
@@ -53,22 +42,23 @@ bool session_pending(const struct engine_session *session, const struct recipien
     return is_due(session, recipient, &wiring->probes[wiring->probe_of[root]]);
 }
 
-void session_touch(struct engine_session *session, struct recipient *recipient)
+/* Finding a fact out never calls for another lookup that was not called for before: what is not
+ * decided yet is looked up from the beginning, and knowing more only leaves less to be decided.  So
+ * only what was waiting for the fact has to be looked at again. */
+void session_learnt(struct engine_session *session, struct recipient *recipient, slot_t slot)
 {
-    if (recipient == NULL) {
+    const struct wiring *wiring = session->wiring;
+
+    session->unsettled = true;
+    if (!wiring->leads[slot])
+        return;
+    if (wiring->layout->slots[slot].scope != SCOPE_RECIPIENT) {
         session->changed = true;
     } else if (!recipient->touched) {
         recipient->touched = true;
         recipient->next_touched = session->touched;
         session->touched = recipient;
     }
-}
-
-static void touch_slot(struct engine_session *session, struct recipient *recipient, slot_t slot)
-{
-    bool theirs = session->wiring->layout->slots[slot].scope == SCOPE_RECIPIENT;
-
-    session_touch(session, theirs ? recipient : NULL);
 }
 
 /* A derived fact whose chain of subjects is known up to it. */
@@ -84,8 +74,18 @@ static bool find_derived(struct engine_session *session, struct recipient *recip
         return session_fetch(session, recipient, subject);
     }
     derived_find(session, recipient, number);
-    touch_slot(session, recipient, slot);
+    session_learnt(session, recipient, slot);
     return true;
+}
+
+static bool fetch_after(struct engine_session *session, struct recipient *recipient,
+                        const struct wired_probe *wired)
+{
+    bool started = false;
+
+    for (size_t i = 0; i < wired->after_count; i++)
+        started |= session_fetch(session, recipient, wired->after[i]);
+    return started;
 }
 
 bool session_fetch(struct engine_session *session, struct recipient *recipient, slot_t slot)
@@ -99,75 +99,142 @@ bool session_fetch(struct engine_session *session, struct recipient *recipient, 
         return find_derived(session, recipient, slot);
     if (wiring->probe_of[slot] == NOBODY) {
         *session_cell(session, recipient, slot) = value_fault(&wiring->layout->slots[slot]);
-        touch_slot(session, recipient, slot);
+        session_learnt(session, recipient, slot);
         return true;
     }
     wired = &wiring->probes[wiring->probe_of[slot]];
     if (run_of(session, recipient, wired) != NULL)
         return false;
+    if (!run_may_start(session, recipient, wired))
+        return fetch_after(session, recipient, wired);
     run_start(session, recipient, wired);
     return true;
+}
+
+/* The run of a probe whose time is up; one that only waits for others begins with what they know by
+ * now, since that alone may settle it. */
+static struct run *run_at_last(struct engine_session *session, struct recipient *recipient,
+                               const struct wired_probe *wired)
+{
+    if (run_of(session, recipient, wired) == NULL && wired->after_count > 0) {
+        for (size_t i = 0; i < wired->after_count; i++)
+            session_expire(session, recipient, wired->after[i]);
+        run_start(session, recipient, wired);
+        run_ready(session);
+    }
+    return run_of(session, recipient, wired);
 }
 
 bool session_expire(struct engine_session *session, struct recipient *recipient, slot_t slot)
 {
     const struct wiring *wiring = session->wiring;
-    slot_t root = root_of(wiring, slot);
+    slot_t root = wiring->root_of[slot];
     struct run *run = NULL;
 
     if (!session_pending(session, recipient, slot))
         return false;
-    if (is_open(session, recipient, root) && wiring->probe_of[root] != NOBODY)
-        run = run_of(session, recipient, &wiring->probes[wiring->probe_of[root]]);
+    if (is_open(session, recipient, root) && wiring->probe_of[root] != NOBODY) {
+        run = run_at_last(session, recipient, &wiring->probes[wiring->probe_of[root]]);
+        /* It had never begun, and knew at once. */
+        if (!is_open(session, recipient, root))
+            return true;
+    }
     if (run != NULL && !run->finished) {
         run_expire(run);
     } else {
         *session_cell(session, recipient, slot) = value_fault(&wiring->layout->slots[slot]);
-        touch_slot(session, recipient, slot);
+        session_learnt(session, recipient, slot);
     }
     return true;
 }
 
 /* ---- needs ---- */
 
-/* Rules that are not decided may come to speak: what their texts show is looked up beside what they
- * test. */
-static void add_texts(struct engine_session *session)
+/* Whether a rule above ends the walk for certain. */
+static bool is_cut_off(const struct engine_session *session, const struct view *view, uint32_t rule)
+{
+    const struct policy *policy = session->wiring->policy;
+
+    for (uint32_t i = 0; i < rule; i++)
+        if (session->modes[i] == RULE_ENFORCES && policy->rules[i].outcome != OUTCOME_HEADER &&
+            decide_condition(policy->layout, policy->rules[i].when, view, session->stage) ==
+                TRUTH_TRUE)
+            return true;
+    return false;
+}
+
+/* Whether the rule may come to speak, as far as that can be told without effort: it is not decided,
+ * or true. */
+static bool may_speak(const struct engine_session *session, const struct view *view, uint32_t index)
+{
+    const struct policy *policy = session->wiring->policy;
+    const struct rule *rule = &policy->rules[index];
+
+    for (size_t i = 0; i < rule->slot_count; i++)
+        if (session->needed[rule->slots[i]] == 1)
+            return true;
+    return decide_condition(policy->layout, rule->when, view, session->stage) == TRUTH_TRUE &&
+           !is_cut_off(session, view, index);
+}
+
+/* What the texts of such rules show is looked up beside what they test. */
+static void mark_texts(struct engine_session *session, const struct recipient *recipient,
+                       const struct view *view)
 {
     const struct wiring *wiring = session->wiring;
 
-    memset(session->texts, 0, wiring->layout->count);
-    for (size_t i = 0; i < wiring->policy->rule_count; i++) {
-        const struct rule *rule = &wiring->policy->rules[i];
-        const slot_t *slots;
-        size_t count, j = 0;
-
-        if (session->modes[i] != RULE_ENFORCES || rule->compiled == NULL)
-            continue;
-        while (j < rule->slot_count && !session->needed[rule->slots[j]])
+    for (size_t i = 0; i < wiring->text_count; i++) {
+        const struct wired_text *text = &wiring->texts[i];
+        size_t j = 0;
+        while (j < text->count && !is_open(session, recipient, text->slots[j]))
             j++;
-        if (j == rule->slot_count)
+        if (j == text->count || session->modes[text->rule] != RULE_ENFORCES ||
+            !may_speak(session, view, text->rule))
             continue;
-        count = template_slots(rule->compiled, &slots);
-        for (j = 0; j < count; j++)
-            session->texts[slots[j]] = 1;
+        /* Not the 1 of what conditions test: texts call for no texts. */
+        for (; j < text->count; j++)
+            session->needed[text->slots[j]] |= 2;
     }
-    for (size_t i = 0; i < wiring->layout->count; i++)
-        session->needed[i] |= session->texts[i];
 }
 
-static void fetch_needed(struct engine_session *session, struct recipient *recipient)
+/* Needing a fact means needing what its probe waits for. */
+static void mark_behind(struct engine_session *session)
+{
+    const struct wiring *wiring = session->wiring;
+
+    for (slot_t slot = 0; slot < wiring->layout->count; slot++) {
+        uint32_t probe = wiring->probe_of[wiring->root_of[slot]];
+        if (!session->needed[slot] || probe == NOBODY)
+            continue;
+        for (size_t i = 0; i < wiring->probes[probe].behind_count; i++)
+            session->needed[wiring->probes[probe].behind[i]] |= 2;
+    }
+}
+
+void session_mark_needed(struct engine_session *session, const struct recipient *recipient)
 {
     const struct wiring *wiring = session->wiring;
     const struct view view = session_view(session, recipient);
 
     if (session->engine->options.everything) {
         memset(session->needed, 1, wiring->layout->count);
-    } else {
-        memset(session->needed, 0, wiring->layout->count);
-        decide_needs(wiring->policy, &view, session->modes, session->stage, false, session->needed);
-        add_texts(session);
+        return;
     }
+    memset(session->needed, 0, wiring->layout->count);
+    decide_needs(wiring->policy, &view, session->modes, session->stage, false, session->needed);
+    mark_texts(session, recipient, &view);
+    if (results_wanted(session))
+        for (size_t i = 0; i < wiring->shown_count; i++)
+            session->needed[wiring->shown_slots[i]] |= 2;
+    if (wiring->ordered)
+        mark_behind(session);
+}
+
+static void fetch_needed(struct engine_session *session, struct recipient *recipient)
+{
+    const struct wiring *wiring = session->wiring;
+
+    session_mark_needed(session, recipient);
     for (slot_t slot = 0; slot < wiring->layout->count; slot++)
         if (session->needed[slot])
             session_fetch(session, recipient, slot);
@@ -179,9 +246,13 @@ static void start_instant(struct engine_session *session, struct recipient *reci
 
     for (size_t i = 0; i < wiring->probe_count; i++) {
         const struct wired_probe *wired = &wiring->probes[i];
-        if (wired->probe->instant && is_due(session, recipient, wired) &&
-            run_of(session, recipient, wired) == NULL)
-            run_start(session, recipient, wired);
+        void *stream;
+        if (!wired->probe->instant || !is_due(session, recipient, wired) ||
+            run_of(session, recipient, wired) != NULL ||
+            !run_may_start(session, recipient, wired) ||
+            (wired->stream != NOBODY && !stream_open(session, wired->stream, &stream)))
+            continue;
+        run_start(session, recipient, wired);
     }
 }
 
@@ -192,6 +263,8 @@ static void advance_all(struct engine_session *session)
     struct transaction *tx = &session->tx;
 
     start_instant(session, tx->last);
+    /* What these found is seen by what follows. */
+    session->changed = false;
     if (session->stage == STAGE_MESSAGE && tx->taken != NULL)
         for (struct recipient *r = tx->taken; r != NULL; r = r->next)
             fetch_needed(session, r);
@@ -217,7 +290,6 @@ void session_advance(struct engine_session *session)
     while (run_ready(session) || session->changed || session->touched != NULL) {
         bool idle = !session->connected || session->tx.over;
 
-        session->unsettled |= !idle;
         if (session->changed) {
             session->changed = false;
             if (!idle)

@@ -106,9 +106,11 @@ static void add_headers(struct engine_session *session, const struct outcome *ou
 {
     const struct policy *policy = session->wiring->policy;
     struct header_change *changes =
-        arena_alloc(session->speech, policy->rule_count * sizeof(changes[0]));
+        arena_alloc(session->speech, (policy->rule_count + 2) * sizeof(struct header_change));
 
     session->action.headers = changes;
+    results_add(session, changes);
+    results_remove(session);
     for (size_t i = 0; i < policy->rule_count; i++) {
         const char *text, *colon;
         if (!outcome->marked[i])
@@ -182,6 +184,8 @@ static bool texts_known(struct engine_session *session, const struct outcome *ou
     for (size_t i = 0; i < policy->rule_count; i++)
         if (outcome->marked[i])
             known &= stage_texts_known(session, outcome->marked_by[i], &policy->rules[i]);
+    if (verdict->kind != VERDICT_REPLY && verdict->kind != VERDICT_FAULT)
+        known &= results_known(session);
     return known;
 }
 
@@ -225,10 +229,12 @@ static void say_message(struct engine_session *session, const struct outcome *ou
 
 static void observe_only(struct action *action)
 {
-    action->observed = action->kind != ACTION_CONTINUE || action->header_count > 0;
+    action->observed =
+        action->kind != ACTION_CONTINUE || action->header_count + action->removal_count > 0;
     action->kind = ACTION_CONTINUE;
     action->headers = NULL;
-    action->header_count = 0;
+    action->removals = NULL;
+    action->header_count = action->removal_count = 0;
 }
 
 bool stage_settle_message(struct engine_session *session)

@@ -32,9 +32,13 @@ static void unlink_question(struct question *question)
 
 static void drop_questions(struct run *run)
 {
-    while (run->questions != NULL) {
-        struct question *question = run->questions;
-        unlink_question(question);
+    struct question *question = run->questions;
+    struct question *next;
+
+    run->questions = NULL;
+    for (; question != NULL; question = next) {
+        next = question->next;
+        question->run = NULL;
         /* One whose answer was known at once is freed by run_ready(), one whose callback is about
          * to come, by that. */
         if (question->answer == NULL &&
@@ -140,7 +144,7 @@ void probe_set(struct probe_run *pub, unsigned number, struct value value)
     if (run->finished || cell->state != VALUE_OPEN)
         return;
     *cell = value;
-    session_touch(run->session, run->recipient);
+    session_learnt(run->session, run->recipient, slot_of(run, number));
 }
 
 void probe_set_word(struct probe_run *run, unsigned number, unsigned word)
@@ -163,6 +167,34 @@ const struct slot *probe_slot(const struct probe_run *pub, unsigned number)
     const struct run *run = (const struct run *)(const void *)pub;
 
     return &run->session->wiring->layout->slots[slot_of(run, number)];
+}
+
+static bool waits_for(const struct wired_probe *wired, slot_t slot)
+{
+    for (size_t i = 0; i < wired->behind_count; i++)
+        if (wired->behind[i] == slot)
+            return true;
+    return false;
+}
+
+const struct value *probe_value(const struct probe_run *pub, const char *name,
+                                const struct slot **slot)
+{
+    static const struct slot unknown = {.name = "", .type = FACT_TEXT};
+    static const struct value absent = {.state = VALUE_KNOWN, .text = ""};
+    const struct run *run = (const struct run *)(const void *)pub;
+    const struct layout *layout = run->session->wiring->layout;
+    slot_t found = layout_find(layout, name);
+    const struct value *value = &absent;
+
+    if (found != SLOT_NONE) {
+        assert(waits_for(run->wired, found));
+        value = session_cell(run->session, run->recipient, found);
+        assert(value->state != VALUE_OPEN);
+    }
+    if (slot != NULL)
+        *slot = found != SLOT_NONE ? &layout->slots[found] : &unknown;
+    return value;
 }
 
 void probe_finish(struct probe_run *pub)
@@ -211,6 +243,17 @@ struct run *run_of(const struct engine_session *session, const struct recipient 
     return *place_of(session, recipient, wired);
 }
 
+bool run_may_start(const struct engine_session *session, const struct recipient *recipient,
+                   const struct wired_probe *wired)
+{
+    for (size_t i = 0; i < wired->after_count; i++) {
+        const struct value *cell = session_cell(session, recipient, wired->after[i]);
+        if (cell == NULL || cell->state == VALUE_OPEN)
+            return false;
+    }
+    return true;
+}
+
 void run_start(struct engine_session *session, struct recipient *recipient,
                const struct wired_probe *wired)
 {
@@ -232,7 +275,11 @@ void run_start(struct engine_session *session, struct recipient *recipient,
     *place_of(session, recipient, wired) = run;
     run->started = clock_us();
     session->going++;
-    wired->probe->start(&run->pub);
+    /* A message that was not looked at says nothing about itself. */
+    if (wired->stream != NOBODY && !stream_open(session, wired->stream, &run->pub.stream))
+        probe_finish(&run->pub);
+    else
+        wired->probe->start(&run->pub);
     assert(run->finished || !wired->probe->instant);
 }
 

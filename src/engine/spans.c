@@ -93,11 +93,12 @@ void session_forget_faults(struct engine_session *session)
      * rests on a value of a fact in part known goes with it. */
     for (size_t i = 0; i < wiring->policy->derived_count; i++) {
         const struct derived *derived = &wiring->policy->derived[i];
-        struct value *cell = session_cell(session, NULL, derived->slot);
-        const struct value *subject =
-            derived->subject != SLOT_NONE ? session_cell(session, NULL, derived->subject) : NULL;
-        if (wiring->span_of[derived->slot] <= SPAN_HELO && cell != NULL &&
-            (cell->state == VALUE_FAULT || subject->state == VALUE_OPEN))
+        struct value *cell;
+        if (derived->subject == SLOT_NONE || wiring->span_of[derived->slot] > SPAN_HELO)
+            continue;
+        cell = session_cell(session, NULL, derived->slot);
+        if (cell->state == VALUE_FAULT ||
+            session_cell(session, NULL, derived->subject)->state == VALUE_OPEN)
             *cell = (struct value){0};
     }
 }

@@ -95,8 +95,10 @@ static bool expire_waited(struct engine_session *session)
 
 void stage_expire(struct engine_session *session)
 {
+    /* What ends may let others begin. */
     if (session->engine->options.everything)
-        session_expire_all(session);
+        while (session_expire_all(session))
+            session_advance(session);
     else if (session->tx.open && !session->tx.over)
         expire_waited(session);
 }
@@ -135,11 +137,9 @@ struct template_values stage_texts(struct engine_session *session, const struct 
     };
 }
 
-bool stage_texts_known(struct engine_session *session, struct recipient *recipient,
-                       const struct rule *rule)
+bool stage_slots_known(struct engine_session *session, struct recipient *recipient,
+                       const slot_t *slots, size_t count)
 {
-    const slot_t *slots;
-    size_t count = template_slots(rule->compiled, &slots);
     bool known = true;
 
     for (size_t i = 0; i < count; i++) {
@@ -151,6 +151,15 @@ bool stage_texts_known(struct engine_session *session, struct recipient *recipie
             known &= !session_pending(session, recipient, slots[i]);
     }
     return known;
+}
+
+bool stage_texts_known(struct engine_session *session, struct recipient *recipient,
+                       const struct rule *rule)
+{
+    const slot_t *slots;
+    size_t count = template_slots(rule->compiled, &slots);
+
+    return stage_slots_known(session, recipient, slots, count);
 }
 
 const struct reply *stage_reply(struct engine_session *session, const struct recipient *recipient,

@@ -19,7 +19,8 @@ static enum span_kind span_of_scope(enum scope scope, enum stage stage)
     return stage == STAGE_HELO ? SPAN_HELO : SPAN_CONNECTION;
 }
 
-static void wire_probe(struct wiring *wiring, size_t check_index, const struct probe *probe)
+static void wire_probe(struct wiring *wiring, size_t check_index, const struct probe *probe,
+                       uint32_t stream)
 {
     const struct config_schema *schema = wiring->config->schema;
     const struct check *check = schema->checks[check_index];
@@ -34,6 +35,7 @@ static void wire_probe(struct wiring *wiring, size_t check_index, const struct p
         .first = schema->first_slot[check_index] + probe->first,
         .span = span_of_scope(probe->scope, probe->stage),
         .used = check->used == NULL || check->used(state, probe),
+        .stream = probe->stage == STAGE_MESSAGE ? stream : NOBODY,
     };
     if (wired->span == SPAN_RECIPIENT)
         wired->place = (uint32_t)wiring->recipient_probes++;
@@ -46,6 +48,17 @@ static void wire_probe(struct wiring *wiring, size_t check_index, const struct p
     wiring->probe_count++;
 }
 
+static uint32_t wire_stream(struct wiring *wiring, size_t check_index)
+{
+    const struct check_stream *stream = wiring->config->schema->checks[check_index]->stream;
+
+    if (stream == NULL)
+        return NOBODY;
+    wiring->streams[wiring->stream_count] =
+        (struct wired_stream){.stream = stream, .state = wiring->config->check_states[check_index]};
+    return (uint32_t)wiring->stream_count++;
+}
+
 static void wire_probes(struct wiring *wiring)
 {
     const struct config_schema *schema = wiring->config->schema;
@@ -53,39 +66,34 @@ static void wire_probes(struct wiring *wiring)
 
     for (size_t i = 0; i < schema->check_count; i++)
         count += schema->checks[i]->probe_count;
-    wiring->probes = arena_alloc(wiring->arena, count * sizeof(wiring->probes[0]));
-    for (size_t i = 0; i < schema->check_count; i++)
+    wiring->probes = arena_alloc(wiring->arena, count * sizeof(struct wired_probe));
+    wiring->streams = arena_alloc(wiring->arena, schema->check_count * sizeof(struct wired_stream));
+    for (size_t i = 0; i < schema->check_count; i++) {
+        uint32_t stream = wire_stream(wiring, i);
         for (size_t j = 0; j < schema->checks[i]->probe_count; j++)
-            wire_probe(wiring, i, &schema->checks[i]->probes[j]);
-}
-
-/* A derived fact lives as long as its subject, which may be a derived fact itself. */
-static enum span_kind derived_span(const struct wiring *wiring, slot_t slot)
-{
-    uint32_t number = wiring->derived_of[slot];
-
-    while (number != NOBODY) {
-        slot = wiring->policy->derived[number].subject;
-        if (slot == SLOT_NONE)
-            return SPAN_TRANSACTION;
-        number = wiring->derived_of[slot];
+            wire_probe(wiring, i, &schema->checks[i]->probes[j], stream);
     }
-    return wiring->span_of[slot];
 }
 
 static void wire_derived(struct wiring *wiring)
 {
     const struct policy *policy = wiring->policy;
 
-    wiring->tables = arena_alloc(wiring->arena, policy->derived_count * sizeof(wiring->tables[0]));
+    wiring->tables = arena_alloc(wiring->arena, policy->derived_count * sizeof(struct table *));
     for (size_t i = 0; i < policy->derived_count; i++) {
-        wiring->derived_of[policy->derived[i].slot] = (uint32_t)i;
-        if (policy->derived[i].table != NULL)
-            wiring->tables[i] = config_table(wiring->config, policy->derived[i].table);
+        const struct derived *derived = &policy->derived[i];
+        wiring->derived_of[derived->slot] = (uint32_t)i;
+        if (derived->table != NULL)
+            wiring->tables[i] = config_table(wiring->config, derived->table);
+        /* A subject that is a derived fact itself stands earlier. */
+        if (derived->subject != SLOT_NONE)
+            wiring->root_of[derived->slot] = wiring->root_of[derived->subject];
     }
+    /* A derived fact lives as long as what it rests on. */
     for (size_t i = 0; i < policy->derived_count; i++) {
         slot_t slot = policy->derived[i].slot;
-        wiring->span_of[slot] = (uint8_t)derived_span(wiring, slot);
+        bool header = wiring->derived_of[wiring->root_of[slot]] != NOBODY;
+        wiring->span_of[slot] = header ? SPAN_TRANSACTION : wiring->span_of[wiring->root_of[slot]];
     }
 }
 
@@ -141,18 +149,24 @@ struct wiring *wiring_new(struct config *config)
     wiring->config = config_ref(config);
     wiring->policy = config->policy;
     wiring->layout = config->policy->layout;
-    wiring->probe_of = arena_alloc(arena, slots * sizeof(wiring->probe_of[0]));
-    wiring->derived_of = arena_alloc(arena, slots * sizeof(wiring->derived_of[0]));
+    wiring->probe_of = arena_alloc(arena, slots * sizeof(uint32_t));
+    wiring->derived_of = arena_alloc(arena, slots * sizeof(uint32_t));
     wiring->span_of = arena_alloc(arena, slots);
-    wiring->key_of = arena_alloc(arena, slots * sizeof(wiring->key_of[0]));
+    wiring->key_of = arena_alloc(arena, slots * sizeof(const char *));
+    wiring->root_of = arena_alloc(arena, slots * sizeof(slot_t));
     for (size_t i = 0; i < slots; i++) {
         const struct slot *slot = &wiring->layout->slots[i];
         wiring->probe_of[i] = wiring->derived_of[i] = NOBODY;
+        wiring->root_of[i] = (slot_t)i;
         wiring->span_of[i] = (uint8_t)span_of_scope(slot->scope, slot->stage);
         wiring->key_of[i] = slot_key(arena, slot->name);
     }
     wire_probes(wiring);
     wire_derived(wiring);
+    wire_order(wiring);
+    wire_texts(wiring);
+    wire_results(wiring);
+    wire_needs(wiring);
     wiring->delimiter = find_delimiter(config);
     for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
         wiring->shown[i] = layout_find(wiring->layout, shown[i]);

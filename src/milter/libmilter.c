@@ -445,7 +445,10 @@ static char *open_socket(struct front *front, const struct listen_options *liste
     umask(before);
     if (result != MI_SUCCESS)
         return xstrdup("libmilter cannot open the socket; see its message in syslog");
-    return socket_own(&front->socket, listen);
+    problem = socket_own(&front->socket, listen);
+    if (problem != NULL && front->socket.kind == SOCKET_UNIX)
+        unlink(front->socket.path);
+    return problem;
 }
 
 struct front *front_open(struct engine *engine, const struct listen_options *listen, char **error)
@@ -478,6 +481,10 @@ static void *run(void *arg)
      * but the kernel prefers the main thread, which handles them itself and never blocks them. */
     sigset_t all;
     sigfillset(&all);
+    /* A fault of the program's own is not to be hidden from what reports it. */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     int result = smfi_main();
     if (!atomic_load(&front->closing))

@@ -29,6 +29,7 @@ struct session {
     struct arena *fixed; /* of the session */
     struct counted_name *names;
     size_t name_count;
+    bool connected;     /* the MTA has told of the client */
     bool leading_space; /* header values come and go with the blank behind the colon */
     bool busy;          /* between MAIL and the end of the transaction */
     struct session_answer answer;
@@ -96,15 +97,13 @@ bool session_busy(const struct session *session)
 
 struct session_needs session_needs(const struct session *session)
 {
-    const struct policy *policy = engine_session_config(session->engine)->policy;
-    struct session_needs needs = {
-        .headers = policy->needs_headers || policy->has_headers,
-        .body = policy->needs_body,
-        .changes = policy->has_headers,
+    const struct engine_needs needs = engine_needs(session->engine);
+    return (struct session_needs){
+        .headers = needs.headers,
+        .body = needs.body,
+        .changes = needs.changes,
+        .holds = needs.holds,
     };
-    for (size_t i = 0; i < policy->rule_count; i++)
-        needs.holds |= policy->rules[i].outcome == OUTCOME_QUARANTINE;
-    return needs;
 }
 
 /* ---- what is decided becomes an answer ---- */
@@ -116,11 +115,23 @@ static void add_change(struct session_answer *answer, struct session_change *cha
         (struct session_change){.kind = kind, .name = name, .value = value, .index = index};
 }
 
-/* Whether an earlier change of the action has the same name: its fields are removed once. */
-static bool named_before(const struct action *action, size_t i)
+/* Whether field I replaces those of its name, and is the first one that does: they are removed
+ * once. */
+static bool replaces(const struct action *action, size_t i)
 {
+    if (action->headers[i].beside)
+        return false;
     for (size_t j = 0; j < i; j++)
-        if (strcasecmp(action->headers[j].name, action->headers[i].name) == 0)
+        if (!action->headers[j].beside &&
+            strcasecmp(action->headers[j].name, action->headers[i].name) == 0)
+            return false;
+    return true;
+}
+
+static bool all_removed(const struct action *action, const char *name)
+{
+    for (size_t i = 0; i < action->header_count; i++)
+        if (!action->headers[i].beside && strcasecmp(action->headers[i].name, name) == 0)
             return true;
     return false;
 }
@@ -133,25 +144,36 @@ static unsigned occurrences(const struct session *session, const char *name)
     return 0;
 }
 
-/* Removal counts positions anew after each one, so it goes from the last to the first; insertion at
- * the top turns the order around, so it goes from the last rule to the first. */
+/* Removal counts positions anew after each one, so it goes from the last to the first. */
+static void plan_removals(struct session *session, const struct action *action,
+                          struct session_change *changes)
+{
+    struct session_answer *answer = &session->answer;
+    for (size_t i = 0; i < action->header_count; i++) {
+        const char *name = action->headers[i].name;
+        for (unsigned n = replaces(action, i) ? occurrences(session, name) : 0; n > 0; n--)
+            add_change(answer, changes, CHANGE_DELETE, name, NULL, n);
+    }
+    for (size_t i = 0; i < action->removal_count; i++) {
+        const struct header_removal *removal = &action->removals[i];
+        if (!all_removed(action, removal->name))
+            add_change(answer, changes, CHANGE_DELETE, removal->name, NULL, removal->index);
+    }
+}
+
+/* Insertion at the top turns the order around, so it goes from the last field to the first. */
 static void plan_changes(struct session *session, const struct action *action)
 {
     struct session_answer *answer = &session->answer;
-    size_t room = action->header_count + (action->kind == ACTION_QUARANTINE ? 1 : 0);
+    size_t room =
+        action->header_count + action->removal_count + (action->kind == ACTION_QUARANTINE ? 1 : 0);
     for (size_t i = 0; i < action->header_count; i++)
         room += occurrences(session, action->headers[i].name);
     if (room == 0)
         return;
     struct session_change *changes = arena_alloc(session->arena, room * sizeof(changes[0]));
     answer->changes = changes;
-    for (size_t i = 0; i < action->header_count; i++) {
-        const char *name = action->headers[i].name;
-        if (named_before(action, i))
-            continue;
-        for (unsigned n = occurrences(session, name); n > 0; n--)
-            add_change(answer, changes, CHANGE_DELETE, name, NULL, n);
-    }
+    plan_removals(session, action, changes);
     for (size_t i = action->header_count; i-- > 0;) {
         const char *value = action->headers[i].value;
         if (session->leading_space)
@@ -252,6 +274,7 @@ void session_connect(struct session *session, const char *host, const struct add
     if (strcmp(ptr, "unknown") == 0)
         ptr = "";
     session->busy = false;
+    session->connected = true;
     engine_connect(session->engine, addr != NULL ? addr : &none, ptr,
                    macro(macros, "{daemon_name}"), is_local(host, addr, port), macro(macros, "j"));
     decide_stage(session, STAGE_CONNECT, on_action, done, arg);
@@ -268,6 +291,12 @@ void session_helo(struct session *session, const char *helo, const struct sessio
 void session_mail(struct session *session, const char *const *argv,
                   const struct session_macros *macros, session_done *done, void *arg)
 {
+    if (!session->connected) {
+        /* An MTA that never told of the client must not wait for what is known of it. */
+        static const struct addr none = {.family = ADDR_NONE};
+        engine_connect(session->engine, &none, "", "", false, "");
+        session->connected = true;
+    }
     take_tls(session, macros);
     for (size_t i = 0; i < session->name_count; i++)
         session->names[i].seen = 0;
@@ -306,18 +335,24 @@ void session_header(struct session *session, const char *name, const char *value
     for (size_t i = 0; i < session->name_count; i++)
         if (strcasecmp(session->names[i].name, name) == 0)
             session->names[i].seen++;
-    engine_header(session->engine, name, value);
+    if (session->leading_space) {
+        engine_header(session->engine, name, value);
+    } else {
+        /* The MTA took one blank away; nearly always there was one. */
+        arena_reset(session->arena);
+        engine_header(session->engine, name, arena_printf(session->arena, " %s", value));
+    }
 }
 
 void session_eoh(struct session *session, const struct session_macros *macros)
 {
     take_queue_id(session, macros);
+    engine_eoh(session->engine);
 }
 
 void session_body(struct session *session, const unsigned char *bytes, size_t length)
 {
-    (void)bytes;
-    engine_body(session->engine, length);
+    engine_body(session->engine, bytes, length);
 }
 
 void session_eom(struct session *session, const struct session_macros *macros, session_done *done,

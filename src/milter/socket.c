@@ -233,9 +233,14 @@ static char *prepare_fd(int fd)
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0)
         return sentence("fd:%d is no socket (%s); is the unit started through its .socket unit?",
                         fd, strerror(errno));
+    /* When nothing was inherited, the number may by now be a socket of the daemon's own. */
     length = sizeof(listening);
-    if (type != SOCK_STREAM || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0)
-        return sentence("fd:%d is no stream socket", fd);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0)
+        listening = 0;
+    if (type != SOCK_STREAM || listening == 0)
+        return sentence("fd:%d is no socket that listens; is the unit started through its .socket "
+                        "unit?",
+                        fd);
     return NULL;
 }
 

@@ -34,6 +34,8 @@ sink = Sink()
 SITE = """
 table ours    { example.test; }
 table trusted { 192.0.2.250; }
+table forwarders { };
+table forwarder_domains { };
 table users   file:{dir}/users;
 table leavers file:{dir}/leavers;
 recipients { domains ours; known users; moved leavers; delimiter "+"; }

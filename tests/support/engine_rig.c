@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "fake_dns.h"
+#include "rig_streams.h"
 
 #include <postern/arena.h>
 #include <postern/str.h>
@@ -187,21 +188,23 @@ static void make_rows(struct rig *rig)
 
 static void make_schema(struct rig *rig)
 {
-    const struct check **checks = arena_alloc(rig->arena, (checks_count + 1) * sizeof(checks[0]));
-    struct fact_part *parts = arena_alloc(rig->arena, (checks_count + 1) * sizeof(parts[0]));
-    slot_t *first = arena_alloc(rig->arena, (checks_count + 1) * sizeof(first[0]));
+    static const struct check *const ours[] = {&t_check, &rig_s_check, &rig_b_check};
+    const size_t count = checks_count + sizeof(ours) / sizeof(ours[0]);
+    const struct check **checks = arena_alloc(rig->arena, count * sizeof(checks[0]));
+    struct fact_part *parts = arena_alloc(rig->arena, count * sizeof(parts[0]));
+    slot_t *first = arena_alloc(rig->arena, count * sizeof(first[0]));
     slot_t next = 0;
 
-    for (size_t i = 0; i <= checks_count; i++) {
-        checks[i] = i < checks_count ? checks_all[i] : &t_check;
+    for (size_t i = 0; i < count; i++) {
+        checks[i] = i < checks_count ? checks_all[i] : ours[i - checks_count];
         parts[i] = (struct fact_part){checks[i]->facts, checks[i]->fact_count};
         first[i] = next;
         next += (slot_t)checks[i]->fact_count;
     }
     rig->schema = (struct config_schema){
         .checks = checks,
-        .check_count = checks_count + 1,
-        .layout = layout_new(rig->arena, parts, checks_count + 1),
+        .check_count = count,
+        .layout = layout_new(rig->arena, parts, count),
         .first_slot = first,
     };
 }
@@ -361,6 +364,8 @@ static void spoken(void *arg, const struct action *action)
     }
     for (size_t i = 0; i < action->header_count; i++)
         str_add_format(&text, "; %s: %s", action->headers[i].name, action->headers[i].value);
+    for (size_t i = 0; i < action->removal_count; i++)
+        str_add_format(&text, "; -%s %u", action->removals[i].name, action->removals[i].index);
     if (action->observed)
         str_add(&text, " observed");
     pthread_mutex_lock(&rig->lock);
@@ -439,13 +444,15 @@ const char *rig_rcpt(struct rig *rig, struct engine_session *session, const char
 
 const char *rig_message(struct rig *rig, struct engine_session *session)
 {
+    static const char body[1000];
+
     rig_stage(rig, session, STAGE_DATA);
     engine_queue_id(session, "4XyZ");
     engine_header(session, "Received", "from a by b");
     engine_header(session, "Subject", " Hello,\r\n\tworld ");
     engine_header(session, "subject", "second");
-    engine_body(session, 1000);
-    engine_body(session, 234);
+    engine_body(session, (const unsigned char *)body, 1000);
+    engine_body(session, (const unsigned char *)body, 234);
     return rig_stage(rig, session, STAGE_MESSAGE);
 }
 

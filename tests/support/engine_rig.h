@@ -14,6 +14,11 @@
  * t.reason is its TXT t.helo      A HELO.helo.test           helo, connection t.sender    A
  * LOCAL.sender.test        mail, transaction t.rcpt      A LOCAL.rcpt.test          rcpt, recipient
  *   t.message   A message.test             message, message
+ * The checks `s` and `b` have a stream each, `b` takes bodies too: s.seen, b.seen are what passed
+ * by ("from SENDER|NAME:VALUE|eoh|1000|234"); a field "Warm: NAME" warms A NAME.  s.after waits for
+ * t.message and t.sender and shows them ("t.message=5 ~t.sender= ="); s.last, a number, waits for
+ * s.after and asks A last.test.
+ *
  * When time is up t.client is 0..10, the others are without bounds.
  */
 struct rig;
@@ -55,8 +60,8 @@ size_t rig_asked(struct rig *rig, const char *name, enum dns_type type);
 size_t rig_in_flight(struct rig *rig);
 
 /* Starts a stage and waits until DONE (at most 20 seconds). The action as one line: "continue",
- * "550 5.7.1 text", "quarantine REASON", then "; Name: value" for headers and " observed".  The id
- * is shown as ID. */
+ * "550 5.7.1 text", "quarantine REASON", then "; Name: value" for headers, "; -Name 2" for removals
+ * and " observed".  The id is shown as ID. */
 const char *rig_stage(struct rig *rig, struct engine_session *session, enum stage stage);
 /* Starts a stage; rig_wait() waits for DONE; rig_spoken() is what came so far, or NULL. */
 void rig_start(struct rig *rig, struct engine_session *session, enum stage stage);

@@ -10,7 +10,7 @@
 
 #include "bench_config.h"
 
-enum { QUESTIONS_MAX = 64, FACTS_MAX = 32 };
+enum { QUESTIONS_MAX = 64, FACTS_MAX = 32, GIVEN_MAX = 64 };
 
 struct question {
     const char *name;
@@ -20,6 +20,12 @@ struct question {
     uintptr_t tag;
     dns_done *done;
     void *arg;
+};
+
+/* A fact of another check. */
+struct given {
+    const struct slot *slot;
+    struct value value;
 };
 
 struct bench_run {
@@ -39,10 +45,16 @@ struct bench {
     bool opened;
     struct layout *layout;
     const struct bench_answer *answers;
+    bench_source *source; /* instead of answers */
+    void *source_arg;
     struct question questions[QUESTIONS_MAX];
     size_t question_count;
     struct bench_run *now;
     struct str asked;
+    struct given given[GIVEN_MAX];
+    size_t given_count;
+    void *stream;
+    struct str warmed;
 };
 
 /* ---- DNS from rows ---- */
@@ -110,6 +122,8 @@ static const struct dns_answer *look_up(struct bench *bench, const struct questi
     const struct bench_answer *row = bench->answers;
     const char *records = "!noname";
 
+    if (bench->source != NULL)
+        return bench->source(bench->source_arg, question->name, question->type);
     for (; row != NULL && row->name != NULL; row++)
         if (row->type == question->type && strcasecmp(row->name, question->name) == 0)
             records = row->records;
@@ -194,6 +208,13 @@ void bench_tick(struct bench *bench, bool at_once)
 void bench_dns(struct bench *bench, const struct bench_answer *rows)
 {
     bench->answers = rows;
+    bench->source = NULL;
+}
+
+void bench_dns_by(struct bench *bench, bench_source *source, void *arg)
+{
+    bench->source = source;
+    bench->source_arg = arg;
 }
 
 /* ---- what the engine does for a probe ---- */
@@ -253,6 +274,183 @@ void probe_finish(struct probe_run *run)
     now->bench->question_count = 0;
 }
 
+/* ---- facts of other checks ---- */
+
+static struct value read_value(struct bench *bench, const struct slot *slot, const char *text)
+{
+    struct addr addr = {.family = ADDR_NONE};
+    const char **items = arena_alloc(bench->arena, (strlen(text) + 1) * sizeof(items[0]));
+    size_t count = 0;
+    char *rest;
+
+    if (strcmp(text, "!fault") == 0)
+        return value_fault(slot);
+    switch ((enum fact_type)slot->type) {
+    case FACT_BOOL:
+        return value_bool(strcmp(text, "yes") == 0);
+    case FACT_NUMBER:
+        return value_number(strtoll(text, NULL, 10));
+    case FACT_WORD:
+        if (slot_word(slot, text) < 0)
+            abort();
+        return value_word(slot, (unsigned)slot_word(slot, text));
+    case FACT_IP:
+        if (!addr_parse(text, &addr))
+            abort();
+        return value_ip(addr);
+    case FACT_SET:
+    case FACT_ROWS:
+        rest = arena_strdup(bench->arena, text);
+        while (rest != NULL && text[0] != '\0') {
+            items[count++] = rest;
+            rest = strstr(rest, ", ");
+            if (rest != NULL) {
+                *rest = '\0';
+                rest += 2;
+            }
+        }
+        return value_set(items, count);
+    case FACT_TEXT:
+    case FACT_DOMAIN:
+    case FACT_LOCAL_PART:
+    case FACT_ADDRESS:
+        break;
+    }
+    return value_text(arena_strdup(bench->arena, text));
+}
+
+static struct given *find_given(struct bench *bench, const char *name)
+{
+    for (size_t i = 0; i < bench->given_count; i++)
+        if (strcmp(bench->given[i].slot->name, name) == 0)
+            return &bench->given[i];
+    return NULL;
+}
+
+void bench_give(struct bench *bench, const struct fact_row *row, const char *text)
+{
+    const struct fact_part part = {row, 1};
+    struct given *given = find_given(bench, row->name);
+
+    if (given == NULL) {
+        assert(bench->given_count < GIVEN_MAX);
+        given = &bench->given[bench->given_count++];
+        given->slot = &layout_new(bench->arena, &part, 1)->slots[0];
+    }
+    given->value = read_value(bench, given->slot, text);
+}
+
+const struct value *probe_value(const struct probe_run *run, const char *name,
+                                const struct slot **slot)
+{
+    static const struct slot unknown = {.name = "", .type = FACT_TEXT};
+    static const struct value absent = {.state = VALUE_KNOWN, .text = ""};
+    struct bench *bench = ((const struct bench_run *)(const void *)run)->bench;
+    const struct given *given = find_given(bench, name);
+    const char *const *after = run->probe->after;
+
+    while (after != NULL && *after != NULL && strcmp(*after, name) != 0)
+        after++;
+    /* A probe sees what it waits for, and nothing else. */
+    assert(after != NULL && *after != NULL);
+    if (slot != NULL)
+        *slot = given != NULL ? given->slot : &unknown;
+    return given != NULL ? &given->value : &absent;
+}
+
+/* ---- the message ---- */
+
+static void close_stream(struct bench *bench)
+{
+    if (bench->stream != NULL && bench->check->stream->close != NULL)
+        bench->check->stream->close(bench->stream);
+    bench->stream = NULL;
+}
+
+/* What is warmed is asked aside and known at once. */
+static void swap_asked(struct bench *bench)
+{
+    struct str asked = bench->asked;
+
+    bench->asked = bench->warmed;
+    bench->warmed = asked;
+}
+
+void bench_stream(struct bench *bench, const struct inputs *inputs)
+{
+    close_stream(bench);
+    str_clear(&bench->warmed);
+    bench->dns.ops = &dns_ops_bench;
+    bench->dns_at_once = true;
+    swap_asked(bench);
+    bench->stream = bench->check->stream->open(bench->state, inputs, bench->arena, &bench->dns);
+    swap_asked(bench);
+}
+
+void bench_header(struct bench *bench, const char *name, const char *value)
+{
+    swap_asked(bench);
+    bench->check->stream->header(bench->stream, name, value);
+    swap_asked(bench);
+}
+
+void bench_eoh(struct bench *bench)
+{
+    swap_asked(bench);
+    if (bench->check->stream->eoh != NULL)
+        bench->check->stream->eoh(bench->stream);
+    swap_asked(bench);
+}
+
+void bench_chunk(struct bench *bench, const void *bytes, size_t length)
+{
+    /* A copy of its very size, so that the sanitizers see who reads past it. */
+    unsigned char *copy = memcpy(xmalloc(length), bytes, length);
+
+    if (bench->check->stream->body)
+        bench->check->stream->chunk(bench->stream, copy, length);
+    free(copy);
+}
+
+static void feed_field(struct bench *bench, const char *field, size_t length)
+{
+    size_t name = strcspn(field, ":");
+
+    assert(name < length);
+    bench_header(bench, arena_strndup(bench->arena, field, name),
+                 arena_strndup(bench->arena, field + name + 1, length - name - 1));
+}
+
+void bench_message(struct bench *bench, const struct inputs *inputs, const char *message)
+{
+    bench_stream(bench, inputs);
+    while (*message != '\0' && *message != '\n') {
+        size_t length = strcspn(message, "\n");
+        while (message[length] == '\n' &&
+               (message[length + 1] == ' ' || message[length + 1] == '\t'))
+            length += 1 + strcspn(message + length + 1, "\n");
+        feed_field(bench, message, length);
+        message += length + (message[length] == '\n');
+    }
+    bench_eoh(bench);
+    message += *message == '\n';
+    while (*message != '\0') {
+        size_t length = strcspn(message, "\n");
+        if (length > 0)
+            bench_chunk(bench, message, length);
+        message += length;
+        if (*message == '\n') {
+            bench_chunk(bench, "\r\n", 2);
+            message++;
+        }
+    }
+}
+
+const char *bench_warmed(const struct bench *bench)
+{
+    return str_text(&bench->warmed);
+}
+
 /* ---- running a probe ---- */
 
 struct inputs bench_inputs(void)
@@ -306,22 +504,34 @@ static bool answer_one(struct bench *bench, bool last_first)
     return false;
 }
 
-static void show_fact(struct bench *bench, struct str *out, unsigned number)
+/* "~temperror", "a@example.com[A@Example.COM]" */
+static const char *show_value(struct bench *bench, unsigned number)
 {
     const struct slot *slot = &bench->layout->slots[number];
     const struct value *value = &bench->now->values[number];
-    const char *dot = strrchr(slot->name, '.');
     bool text = slot->type == FACT_TEXT || slot->type == FACT_DOMAIN ||
                 slot->type == FACT_LOCAL_PART || slot->type == FACT_ADDRESS;
     const char *shown = value_show(bench->arena, slot, value);
+    const char *fault = value->state == VALUE_FAULT ? "~" : "";
 
     assert(value->state != VALUE_OPEN);
-    if (out->length > 0)
-        str_add_char(out, ' ');
-    str_add_format(out, "%s=%s%s", dot != NULL ? dot + 1 : slot->name,
-                   value->state == VALUE_FAULT ? "~" : "", text ? value->text : shown);
     if (text && strcmp(value->text, shown) != 0)
-        str_add_format(out, "[%s]", shown);
+        return arena_printf(bench->arena, "%s%s[%s]", fault, value->text, shown);
+    return arena_printf(bench->arena, "%s%s", fault, text ? value->text : shown);
+}
+
+static void show_fact(struct bench *bench, struct str *out, unsigned number)
+{
+    const char *name = bench->layout->slots[number].name;
+    const char *dot = strrchr(name, '.');
+
+    str_add_format(out, "%s%s=%s", out->length > 0 ? " " : "", dot != NULL ? dot + 1 : name,
+                   show_value(bench, number));
+}
+
+const char *bench_fact(struct bench *bench, const char *name)
+{
+    return show_value(bench, layout_find(bench->layout, name));
 }
 
 const char *bench_run(struct bench *bench, const char *name, const struct inputs *inputs,
@@ -335,9 +545,13 @@ const char *bench_run(struct bench *bench, const char *name, const struct inputs
 
     assert(bench->opened);
     str_clear(&bench->asked);
-    *run = (struct bench_run){
-        .run = {.probe = probe, .state = bench->state, .inputs = inputs, .arena = bench->arena},
-        .bench = bench};
+    *run =
+        (struct bench_run){.run = {.probe = probe,
+                                   .state = bench->state,
+                                   .inputs = inputs,
+                                   .arena = bench->arena,
+                                   .stream = probe->stage == STAGE_MESSAGE ? bench->stream : NULL},
+                           .bench = bench};
     bench->now = run;
     probe->start(&run->run);
     assert(run->finished || !probe->instant);
@@ -384,10 +598,12 @@ struct bench *bench_new(const struct check *check, const struct check *other, co
 
 void bench_free(struct bench *bench)
 {
+    close_stream(bench);
     if (bench->check->close != NULL)
         bench->check->close(bench->state);
     bench_config_close(bench->config);
     str_free(&bench->asked);
+    str_free(&bench->warmed);
     arena_free(bench->arena);
     free(bench);
 }

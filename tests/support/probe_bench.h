@@ -35,6 +35,11 @@ const char *bench_problems(struct bench *bench);
 /* From now on the DNS answers from ROWS (NULL: nothing exists). */
 void bench_dns(struct bench *bench, const struct bench_answer *rows);
 
+/* From now on the DNS answers what SOURCE says: an answer with a reference for the bench, or NULL
+ * for silence. */
+typedef const struct dns_answer *bench_source(void *arg, const char *name, enum dns_type type);
+void bench_dns_by(struct bench *bench, bench_source *source, void *arg);
+
 /* Inputs with every text empty: what a test fills in. */
 struct inputs bench_inputs(void);
 
@@ -45,6 +50,28 @@ struct inputs bench_inputs(void);
  * Lives as long as BENCH. */
 const char *bench_run(struct bench *bench, const char *probe, const struct inputs *inputs,
                       bool last_first);
+
+/* What the fact of this name ("spf.result") became in the last run, as bench_run() shows it. */
+const char *bench_fact(struct bench *bench, const char *name);
+
+/* What probe_value() says from now on of another check's fact: ROW is the fact's row, TEXT its
+ * word, its text, a number, "yes" or "no", the members of a set or the cells of rows with ", "
+ * between them, or "!fault".  Facts that were not given are absent and have no words. */
+void bench_give(struct bench *bench, const struct fact_row *row, const char *text);
+
+/* Opens the check's stream, after closing one that is open, and feeds it field by field; the runs
+ * that follow see it.  It stays open until the next one or bench_free(). */
+void bench_stream(struct bench *bench, const struct inputs *inputs);
+void bench_header(struct bench *bench, const char *name, const char *value);
+void bench_eoh(struct bench *bench);
+void bench_chunk(struct bench *bench, const void *bytes, size_t length);
+
+/* A whole message: "Name: value\n" with folded lines, "\n", the body.  What is behind the colon is
+ * the field's value, folded lines have LF alone; the lines of the body get CRLF. */
+void bench_message(struct bench *bench, const struct inputs *inputs, const char *message);
+
+/* The questions that the stream asked (stream_warm) since it was opened, as bench_asked(). */
+const char *bench_warmed(const struct bench *bench);
 
 /* The questions of the last run (or since bench_tick), in order: "A 2.0.0.127.zen.test, TXT ...".
  */

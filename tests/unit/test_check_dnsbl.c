@@ -466,13 +466,55 @@ static void test_names(void **state)
     bench_free(bench);
 }
 
+/* The author's domain is another check's fact. */
+static void test_author(void **state)
+{
+    static const struct fact_row from_domain = {"from.domain", FACT_DOMAIN, STAGE_MESSAGE,
+                                                SCOPE_MESSAGE, NULL,        ""};
+    static const struct bench_answer dns[] = {
+        {"spam.example.dbl.test", DNS_A, "127.0.1.2"},
+        {"spam.example.dbl.test", DNS_TXT, "spam.example is listed"},
+        {0},
+    };
+    static const struct {
+        const char *domain, *asked, *facts;
+    } rows[] = {
+        {"spam.example", "A spam.example.dbl.test, TXT spam.example.dbl.test",
+         "score=3 name=dbl reason=spam.example is listed code=127.0.1.2 lists=dbl faults=0"},
+        {"ham.example", "A ham.example.dbl.test", "score=0 name= reason= code= lists= faults=0"},
+        {"localhost", "", "score=0 name= reason= code= lists= faults=0"},
+        {"", "", "score=0 name= reason= code= lists= faults=0"},
+        {"!fault", "", "score=~.. name=~ reason=~ code=~ lists=~ faults=~.."},
+    };
+    struct bench *bench =
+        new_bench("dnsbl dbl { zone dbl.test; listed 127.0.1.2-199; ask from.domain; weight 3;"
+                  " probe none; }");
+    struct inputs inputs = client("192.0.2.99");
+    size_t i;
+
+    (void)state;
+    bench_dns(bench, dns);
+    assert_true(bench_used(bench, "rhsbl_from"));
+    assert_false(bench_used(bench, "rhsbl_sender"));
+    for (i = 0; i < LENGTH(rows); i++) {
+        bench_give(bench, &from_domain, rows[i].domain);
+        assert_string_equal(bench_run(bench, "rhsbl_from", &inputs, false), rows[i].facts);
+        assert_string_equal(bench_asked(bench), rows[i].asked);
+    }
+    inputs.local = true;
+    bench_give(bench, &from_domain, "spam.example");
+    bench_run(bench, "rhsbl_from", &inputs, false);
+    assert_string_equal(bench_asked(bench), "");
+    bench_free(bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_score),      cmocka_unit_test(test_faults),
         cmocka_unit_test(test_untried),    cmocka_unit_test(test_questions),
         cmocka_unit_test(test_long_names), cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_author),
     };
 
     /* What is set aside on the way is logged, which is no matter of these tests. */

@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT */
+#include <postern/auth_results.h>

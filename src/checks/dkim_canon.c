@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "dkim_canon.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/evp.h>
+
+#include <postern/arena.h>
+#include <postern/str.h>
+
+enum { BUFFER_SIZE = 8192 };
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* ---- c= ---- */
+
+static bool read_word(const char *word, size_t length, enum canon *canon)
+{
+    if (length == strlen("simple") && strncasecmp(word, "simple", length) == 0)
+        *canon = CANON_SIMPLE;
+    else if (length == strlen("relaxed") && strncasecmp(word, "relaxed", length) == 0)
+        *canon = CANON_RELAXED;
+    else
+        return false;
+    return true;
+}
+
+bool canon_read(const char *text, enum canon *header, enum canon *body)
+{
+    size_t length = strcspn(text, "/");
+
+    *header = *body = CANON_SIMPLE;
+    if (*text == '\0')
+        return true;
+    if (!read_word(text, length, header))
+        return false;
+    return text[length] == '\0' || read_word(text + length + 1, strlen(text + length + 1), body);
+}
+
+/* ---- header fields ---- */
+
+/* RFC 6376 3.4.1: nothing is changed, but folding had CRLF when it was signed. */
+static void simple_header(struct str *out, const char *name, const char *value, size_t length)
+{
+    size_t start = 0;
+    size_t i;
+
+    str_add(out, name);
+    str_add_char(out, ':');
+    for (i = 0; i < length; i++) {
+        if (value[i] != '\n' || (i > 0 && value[i - 1] == '\r'))
+            continue;
+        str_add_bytes(out, value + start, i - start);
+        str_add_bytes(out, "\r", 1);
+        start = i;
+    }
+    str_add_bytes(out, value + start, length - start);
+}
+
+/* RFC 6376 3.4.2. */
+static void relaxed_header(struct str *out, const char *name, const char *value, size_t length)
+{
+    size_t name_length = strlen(name);
+    bool blank = false;
+    bool empty = true;
+    size_t start;
+    size_t i = 0;
+
+    while (name_length > 0 && is_blank(name[name_length - 1]))
+        name_length--;
+    for (; i < name_length; i++)
+        str_add_char(out, (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]));
+    str_add_char(out, ':');
+    for (i = 0; i < length;) {
+        if (is_blank(value[i])) {
+            blank = true;
+            i++;
+        } else if (value[i] == '\n') {
+            i++;
+        } else if (value[i] == '\r' && i + 1 < length && value[i + 1] == '\n') {
+            i += 2;
+        } else {
+            if (blank && !empty)
+                str_add_char(out, ' ');
+            blank = empty = false;
+            start = i++;
+            while (i < length && !is_blank(value[i]) && value[i] != '\r' && value[i] != '\n')
+                i++;
+            str_add_bytes(out, value + start, i - start);
+        }
+    }
+}
+
+void canon_header(struct str *out, enum canon canon, const char *name, const char *value,
+                  size_t length)
+{
+    if (canon == CANON_RELAXED)
+        relaxed_header(out, name, value, length);
+    else
+        simple_header(out, name, value, length);
+}
+
+/* ---- bodies ---- */
+
+struct body_hash {
+    enum canon canon;
+    EVP_MD_CTX *digest;
+    uint64_t length; /* of the canonical body so far */
+    /* What is held back until it is known what follows: in this order. */
+    uint64_t line_ends; /* CRLFs: perhaps they end the body */
+    bool blank;         /* relaxed: white space, perhaps at the end of its line */
+    bool cr;            /* perhaps a CRLF begins */
+    size_t filled;
+    unsigned char buffer[BUFFER_SIZE];
+};
+
+struct body_hash *body_hash_new(enum canon canon)
+{
+    struct body_hash *hash = xcalloc(1, sizeof(*hash));
+
+    hash->canon = canon;
+    hash->digest = EVP_MD_CTX_new();
+    if (hash->digest == NULL || EVP_DigestInit_ex(hash->digest, EVP_sha256(), NULL) != 1)
+        abort(); /* no memory */
+    return hash;
+}
+
+void body_hash_free(struct body_hash *hash)
+{
+    if (hash == NULL)
+        return;
+    EVP_MD_CTX_free(hash->digest);
+    free(hash);
+}
+
+static void flush(struct body_hash *hash)
+{
+    if (EVP_DigestUpdate(hash->digest, hash->buffer, hash->filled) != 1)
+        abort(); /* SHA-256 cannot fail */
+    hash->filled = 0;
+}
+
+static void put(struct body_hash *hash, const unsigned char *bytes, size_t length)
+{
+    hash->length += length;
+    while (length > 0) {
+        size_t part = BUFFER_SIZE - hash->filled;
+
+        if (part > length)
+            part = length;
+        memcpy(hash->buffer + hash->filled, bytes, part);
+        hash->filled += part;
+        bytes += part;
+        length -= part;
+        if (hash->filled == BUFFER_SIZE)
+            flush(hash);
+    }
+}
+
+static void put_text(struct body_hash *hash, const char *text)
+{
+    put(hash, (const unsigned char *)text, strlen(text));
+}
+
+/* Something follows that is no white space: what was held back before it belongs to the body. */
+static void release(struct body_hash *hash)
+{
+    for (; hash->line_ends > 0; hash->line_ends--)
+        put_text(hash, "\r\n");
+    if (hash->blank)
+        put_text(hash, " ");
+    hash->blank = false;
+    if (hash->cr)
+        put_text(hash, "\r");
+    hash->cr = false;
+}
+
+/* Takes what is within a line, with nothing held back but a blank perhaps, up to a CR; returns how
+ * much that is.  This is where the time goes for large bodies. */
+static size_t take_relaxed(struct body_hash *hash, const unsigned char *bytes, size_t length)
+{
+    unsigned char *out;
+    bool blank = hash->blank;
+    size_t i;
+
+    if (hash->filled > BUFFER_SIZE / 2)
+        flush(hash);
+    out = hash->buffer + hash->filled;
+    if (length > BUFFER_SIZE / 4) /* each byte becomes two at most */
+        length = BUFFER_SIZE / 4;
+    for (i = 0; i < length && bytes[i] != '\r'; i++) {
+        if (is_blank((char)bytes[i])) {
+            blank = true;
+            continue;
+        }
+        *out = ' ';
+        out += blank;
+        *out++ = bytes[i];
+        blank = false;
+    }
+    hash->blank = blank;
+    hash->length += (size_t)(out - hash->buffer) - hash->filled;
+    hash->filled = (size_t)(out - hash->buffer);
+    return i;
+}
+
+static size_t take_simple(struct body_hash *hash, const unsigned char *bytes, size_t length)
+{
+    const unsigned char *cr = memchr(bytes, '\r', length);
+
+    if (cr != NULL)
+        length = (size_t)(cr - bytes);
+    put(hash, bytes, length);
+    return length;
+}
+
+void body_hash_add(struct body_hash *hash, const unsigned char *bytes, size_t length)
+{
+    size_t i = 0;
+
+    while (i < length) {
+        if (hash->cr && bytes[i] == '\n') {
+            /* RFC 6376 3.4.4: white space at the end of a line is ignored. */
+            hash->cr = hash->blank = false;
+            hash->line_ends++;
+            i++;
+            continue;
+        }
+        if (hash->cr)
+            release(hash);
+        if (bytes[i] == '\r') {
+            hash->cr = true;
+            i++;
+        } else if (hash->canon == CANON_SIMPLE) {
+            release(hash);
+            i += take_simple(hash, bytes + i, length - i);
+        } else if (is_blank((char)bytes[i])) {
+            hash->blank = true;
+            i++;
+        } else {
+            release(hash);
+            i += take_relaxed(hash, bytes + i, length - i);
+        }
+    }
+}
+
+uint64_t body_hash_end(struct body_hash *hash, unsigned char digest[BODY_HASH_SIZE])
+{
+    unsigned written = 0;
+
+    if (hash->cr)
+        release(hash);
+    /* RFC 6376 3.4.3 and 3.4.4: one CRLF at the end, added where there is none; an empty body
+     * becomes one in simple, and stays empty in relaxed. */
+    if (hash->length > 0 || hash->canon == CANON_SIMPLE)
+        put_text(hash, "\r\n");
+    flush(hash);
+    if (EVP_DigestFinal_ex(hash->digest, digest, &written) != 1)
+        abort();
+    assert(written == BODY_HASH_SIZE);
+    return hash->length;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine_private.h"
+
+#include <string.h>
+
+/*
+ * What rests on what: probes that wait for the facts of others, texts that show facts, and what of
+ * the message all that takes.
+ */
+
+/* ---- probes that wait for others ---- */
+
+static void check_after(const struct wiring *wiring, const struct wired_probe *wired, slot_t slot)
+{
+    /* What a probe waits for is there no later than its own inputs, and lives no less long. */
+    assert(wiring->probe_of[slot] != NOBODY);
+    assert(wiring->layout->slots[slot].stage <= (uint8_t)wired->probe->stage);
+    assert(wiring->span_of[slot] <= (uint8_t)wired->span);
+}
+
+/* The facts that it names and that this program knows. */
+static void name_after(struct wiring *wiring, struct wired_probe *wired)
+{
+    const char *const *names = wired->probe->after;
+    size_t count = 0;
+    slot_t *slots;
+
+    while (names != NULL && names[count] != NULL)
+        count++;
+    slots = arena_alloc(wiring->arena, count * sizeof(slots[0]));
+    for (size_t i = 0; i < count; i++) {
+        slot_t slot = layout_find(wiring->layout, names[i]);
+        if (slot == SLOT_NONE)
+            continue;
+        check_after(wiring, wired, slot);
+        slots[wired->after_count++] = slot;
+        wiring->leads[slot] = 1;
+    }
+    wired->after = slots;
+    wiring->ordered |= wired->after_count > 0;
+}
+
+/* Marks all that PROBE rests on.  A chain that is longer than there are probes is a circle. */
+static void mark_behind(const struct wiring *wiring, const struct wired_probe *wired, size_t depth,
+                        uint8_t *marked)
+{
+    assert(depth <= wiring->probe_count);
+    for (size_t i = 0; i < wired->after_count; i++) {
+        slot_t slot = wired->after[i];
+        if (marked[slot])
+            continue;
+        mark_behind(wiring, &wiring->probes[wiring->probe_of[slot]], depth + 1, marked);
+        marked[slot] = 1;
+    }
+}
+
+void wire_order(struct wiring *wiring)
+{
+    size_t slots = wiring->layout->count;
+    uint8_t *marked = arena_alloc(wiring->arena, slots);
+
+    wiring->leads = arena_alloc(wiring->arena, slots);
+    for (size_t i = 0; i < wiring->policy->derived_count; i++)
+        if (wiring->policy->derived[i].subject != SLOT_NONE)
+            wiring->leads[wiring->policy->derived[i].subject] = 1;
+    for (size_t i = 0; i < wiring->probe_count; i++)
+        name_after(wiring, &wiring->probes[i]);
+    for (size_t i = 0; i < wiring->probe_count; i++) {
+        struct wired_probe *wired = &wiring->probes[i];
+        slot_t *behind;
+        if (wired->after_count == 0)
+            continue;
+        memset(marked, 0, slots);
+        mark_behind(wiring, wired, 0, marked);
+        behind = arena_alloc(wiring->arena, slots * sizeof(behind[0]));
+        for (slot_t slot = 0; slot < slots; slot++)
+            if (marked[slot])
+                behind[wired->behind_count++] = slot;
+        wired->behind = behind;
+    }
+}
+
+/* ---- texts ---- */
+
+void wire_texts(struct wiring *wiring)
+{
+    const struct policy *policy = wiring->policy;
+
+    wiring->texts = arena_alloc(wiring->arena, policy->rule_count * sizeof(struct wired_text));
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        const struct rule *rule = &policy->rules[i];
+        struct wired_text text = {.rule = (uint32_t)i};
+        if (rule->compiled != NULL)
+            text.count = template_slots(rule->compiled, &text.slots);
+        if (text.count > 0)
+            wiring->texts[wiring->text_count++] = text;
+    }
+}
+
+/* ---- what is to be sent ---- */
+
+/* What looking for a fact takes of the message. */
+static void need_fact(struct wiring *wiring, slot_t slot)
+{
+    slot_t root = wiring->root_of[slot];
+    const struct slot *fact = &wiring->layout->slots[root];
+    uint32_t probe = wiring->probe_of[root];
+
+    if (wiring->derived_of[root] != NOBODY) {
+        wiring->needs.headers = true;
+    } else if (strcmp(fact->name, "received.count") == 0) {
+        wiring->needs.headers = true;
+    } else if (strcmp(fact->name, "message.size") == 0) {
+        wiring->needs.body = true;
+    } else if (probe != NOBODY && wiring->probes[probe].used) {
+        const struct wired_probe *wired = &wiring->probes[probe];
+        if (wired->stream != NOBODY) {
+            wiring->needs.headers = true;
+            wiring->needs.body |= wiring->streams[wired->stream].stream->body;
+        }
+        for (size_t i = 0; i < wired->behind_count; i++)
+            need_fact(wiring, wired->behind[i]);
+    }
+}
+
+void wire_needs(struct wiring *wiring)
+{
+    const struct policy *policy = wiring->policy;
+    int32_t today = clock_day(clock_wall());
+
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        const struct rule *rule = &policy->rules[i];
+        if (rule->until != 0 && rule->until < today)
+            continue;
+        for (size_t j = 0; j < rule->slot_count; j++)
+            need_fact(wiring, rule->slots[j]);
+        wiring->needs.holds |= rule->outcome == OUTCOME_QUARANTINE && !rule->observe;
+    }
+    for (size_t i = 0; i < wiring->text_count; i++) {
+        const struct rule *rule = &policy->rules[wiring->texts[i].rule];
+        if (rule->observe || (rule->until != 0 && rule->until < today))
+            continue;
+        for (size_t j = 0; j < wiring->texts[i].count; j++)
+            need_fact(wiring, wiring->texts[i].slots[j]);
+    }
+    for (size_t i = 0; i < wiring->shown_count; i++)
+        need_fact(wiring, wiring->shown_slots[i]);
+    /* Fields that rules add replace those of the same name, which are counted as they pass by. */
+    wiring->needs.changes = policy->has_headers || wiring->results != NULL || wiring->removes;
+    wiring->needs.headers |= policy->has_headers;
+}
+
+struct engine_needs engine_needs(const struct engine_session *session)
+{
+    struct engine_needs needs = session->wiring->needs;
+
+    if (session->engine->options.everything)
+        needs.headers = needs.body = true;
+    return needs;
+}

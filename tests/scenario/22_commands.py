@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# time limit: 60 s
+"""The commands: what they print, how they end, and that those that only tell change nothing."""
+
+import hashlib
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import *
+
+enter_sandbox()
+
+lists = Rbldnsd({"bl.example": ("ip4set", "127.0.0.2\n203.0.113.66 :127.0.0.2:Sends \x1b[31mspam\n")})
+nsd = Nsd({"example.net": "@ MX 10 mail\nmail A 203.0.113.7\n", "113.0.203.in-addr.arpa": "7 PTR mail.example.net.\n"})
+dns = Unbound({".": nsd.at, "bl.example": lists.at})
+PLACE = folder("site")
+CONF = write(PLACE + "/postern.conf", """\
+hostname mx.example.test;
+state_dir %s/state;
+listen mx { socket unix:%s/postern.sock; }
+resolver { servers %s; timeout 1s; }
+audit { to file:%s/audit; }
+table ours  { example.test; }
+table users file:users;
+recipients { domains ours; known users; }
+dnsbl bl { zone bl.example; listed 127.0.0.2; weight 3; }
+rule trusted { when auth.user == joe; accept; }
+rule unknown { when rcpt.status == unknown; reply 550 5.1.1 "<%%{rcpt}>: User unknown"; }
+rule down    { when rcpt.status == unavailable; reply 451 4.3.0 "directory down"; }
+rule listed  { when dnsbl.score >= 3; reply 554 5.7.1 "[%%{client.ip}] blocked using %%{dnsbl.name}; %%{dnsbl.reason}"; owner "bob"; note "why"; }
+rule mark    { when true; header "X-Seen: %%{client.name}"; }
+rule worm    { when header('Subject') matches 'worm'; reply 554 5.7.1 "first line\\nsecond line"; }
+rule hold    { when header('Subject') matches 'hold'; quarantine "held for %%{sender}"; }
+""" % (PLACE, PLACE, dns.at, PLACE))
+write(PLACE + "/users", "alice@example.test\nbob@example.test\n")
+os.mkdir(PLACE + "/state")
+PLAIN = ["--client", "203.0.113.7", "--helo", "mail.example.net", "--from", "x@example.net"]
+
+
+def picture():
+    """Everything in the site's folder: names, contents, times."""
+    found = {}
+    for path, folders, files in os.walk(PLACE):
+        found[path] = sorted(folders), os.stat(path).st_mtime_ns
+        for name in files:
+            whole = os.path.join(path, name)
+            with open(whole, "rb") as data:
+                found[whole] = hashlib.sha256(data.read()).hexdigest(), os.stat(whole).st_mtime_ns
+    return found
+
+
+def message(name, text):
+    return write("%s/../%s.eml" % (PLACE, name), text)
+
+
+def explain(*arguments, status=0):
+    got, out, err = command("explain", "-c", CONF, *arguments)
+    same(got, status, err)
+    return out
+
+
+def explained(*arguments):
+    return json.loads(explain("--json", *arguments))
+
+
+@case("--version and --help, of the whole and of every command")
+def _():
+    status, out, err = command("--version")
+    same((status, err), (0, ""))
+    matches(out, r"^postern \d+\.\d+\.\d+\n$")
+    status, out, err = command("--help")
+    same((status, err), (0, ""))
+    names = re.findall(r"^  postern ([a-z]+) ", out, re.M)
+    expect({"serve", "check", "explain", "table"} <= set(names), names)
+    for name in set(names):
+        status, out, err = command(name, "--help")
+        same((status, err), (0, ""), name)
+        expect(out.startswith("usage: postern %s " % name), out[:80])
+        has(out, "--config FILE")
+
+
+@case("used wrongly: exit 2, the usage on standard error, nothing on standard output")
+def _():
+    rows = [(), ("nonsense",), ("--nonsense",), ("",), ("check", "x"), ("check", "-x"), ("check", "-c"), ("serve", "x"), ("serve", "-x"),
+            ("explain",), ("explain", "-c", CONF), ("explain", *PLAIN), ("explain", *PLAIN, "--rcpt"), ("explain", "--bogus"),
+            ("explain", "--client", "nobody", "--helo", "x", "--from", "x", "--rcpt", "x"),
+            ("explain", "--client", "203.0.113.256", "--helo", "x", "--from", "x", "--rcpt", "x"),
+            ("explain", *PLAIN, "--rcpt", "x@example.test", "more"), ("table",), ("table", "users"), ("table", "--as", "x", "users", "y")]
+    for row in rows:
+        status, out, err = command(*row)
+        same((status, out), (2, ""), str(row))
+        expect("usage" in err or "see postern --help" in err or "--as takes" in err, "%s: %s" % (row, err))
+
+
+@case("trouble: exit 1, and what it was")
+def _():
+    rows = [(("check", "-c", "/nonexistent"), "No such file"), (("check", "-c", "/tmp"), "/tmp"), (("serve", "-c", "/nonexistent"), "No such file"),
+            (("explain", "-c", "/nonexistent", *PLAIN, "--rcpt", "x@example.test"), "No such file"),
+            (("explain", "-c", CONF, *PLAIN, "--rcpt", "alice@example.test", "--message", "/nonexistent"), "No such file"),
+            (("explain", "-c", CONF, *PLAIN, "--rcpt", "alice@example.test", "--message", "/tmp"), "/tmp"),
+            (("table", "-c", CONF, "nowhere", "x"), "no table 'nowhere'")]
+    for row, words in rows:
+        status, out, err = command(*row)
+        same(status, 1, str(row))
+        has(out + err, words)
+
+
+@case("check shows each rule with its place, where it speaks, and what is looked up")
+def _():
+    status, out, err = command("check", "-c", CONF)
+    same((status, err), (0, ""))
+    same(re.findall(r"^([a-z]+) \(\S*postern\.conf:(\d+)\): (.*)$", out, re.M),
+         [("trusted", "10", "accept"), ("unknown", "11", "reply 550 5.1.1"), ("down", "12", "reply 451 4.3.0"), ("listed", "13", "reply 554 5.7.1"),
+          ("mark", "14", "header"), ("worm", "15", "reply 554 5.7.1"), ("hold", "16", "quarantine")])
+    places = re.findall(r"^    (?:speaks at|decided by|added at) (\w+)", out, re.M)
+    same(places, ["rcpt", "rcpt", "rcpt", "rcpt", "message", "message", "message"])
+    for part in ("needs dnsbl.score", "owner bob", "note why", "table users: file, 2 entries", "listen mx: unix:", "1 list: bl"):
+        has(out, part)
+
+
+@case("check finds all errors in one run, each with line, column and a caret under the word")
+def _():
+    lines = ["rule a { when spf.reslt == 1; accept; }", "nonsense x;", "rule b { when rcpt.status == unkown; accept; }",
+             "rule c { when true reply; }", "table t { 1.2.3.4/99; }", "rule d { when rcpt in nowhere; accept; }",
+             "resolver { tiemout 3s; }", "rule e { when rcpt.count == x; accept; }", "rule g { when helo matches '('; accept; }", "budget { mail 8; }", "hostname a; hostname b;"]
+    words = ["spf.reslt", "nonsense", "unkown", "reply", "1.2.3.4/99", "nowhere", "tiemout", "x", "'('", "8", "hostname"]
+    path = write(PLACE + "-bad.conf", "\n".join(lines) + "\n")
+    status, out, err = command("check", "-c", path)
+    same((status, out), (1, ""))
+    found = re.findall(r"^\S+-bad\.conf:(\d+):(\d+): error: ([^\n]*)\n    ([^\n]*)\n    ( *)\^(~*)", err, re.M)
+    # One listen block is missing, too, but only serve and check without other errors look for it.
+    same(sorted({int(number) for number, *_ in found}), list(range(1, len(lines) + 1)), err)
+    for number, column, _, line, blanks, _ in found:
+        same(line, lines[int(number) - 1])
+        same(len(blanks) + 1, int(column))
+        at = line[len(blanks):]
+        expect(at.startswith(words[int(number) - 1]) or int(number) == 11, "the caret stands at %r in line %s" % (at, number))
+    has(err, "did you mean 'unknown'")
+    has(err, "did you mean 'timeout'")
+    has(err, "%d errors" % len(found))
+
+
+@case("check and explain write nothing and start nothing")
+def _():
+    before = picture()
+    command("check", "-c", CONF)
+    explain(*PLAIN, "--rcpt", "alice@example.test", "--rcpt", "nobody@example.test", "--message", message("x", "Subject: hold\n\nx\n"))
+    explained("--client", "203.0.113.66", *PLAIN[2:], "--rcpt", "alice@example.test")
+    command("table", "-c", CONF, "users", "alice@example.test")
+    same(picture(), before)
+    expect(not os.path.exists(PLACE + "/postern.sock"), "no socket")
+    # They need nothing of what the daemon needs: not even its folder.
+    os.rename(PLACE + "/state", PLACE + "-state")
+    same(command("check", "-c", CONF)[0], 0)
+    same(explained(*PLAIN, "--rcpt", "nobody@example.test")["verdict"], "reject")
+    expect(not os.path.exists(PLACE + "/state"), "it is not made")
+    os.rename(PLACE + "-state", PLACE + "/state")
+
+
+@case("explain: facts, the dialogue as the client would see it, and the rules behind it")
+def _():
+    out = explain("--client", "203.0.113.66", *PLAIN[2:], "--rcpt", "alice@example.test")
+    matches(out, r"(?m)^  client\.ip +203\.0\.113\.66$")
+    matches(out, r"(?m)^  dnsbl\.score +3$")
+    matches(out, r"(?m)^  > RCPT TO:<alice@example\.test>\n  < 554 5\.7\.1 \[203\.0\.113\.66\] blocked using bl; Sends .*spam \(ref [A-Z0-9]{6}\)\n"
+                 r"    reject by rule listed \(\S*postern\.conf:13\)$")
+    expect(all(" " <= one <= "~" or one == "\n" for one in out), "what a list says reaches no terminal as it is")
+    out = explain(*PLAIN, "--rcpt", "alice@example.test")
+    has(out, "< 354")
+    matches(out, r"(?m)^  client\.name +mail\.example\.net$")
+    out = explain(*PLAIN, "--rcpt", "alice@example.test", "--message", message("worm", "Subject: worm\n\nx\n"))
+    matches(out, r"  < 554-5\.7\.1 first line\n  < 554 5\.7\.1 second line \(ref \w{6}\)\n    reject by rule worm")
+    out = explain(*PLAIN, "--rcpt", "alice@example.test", "--message", message("hold", "Subject: hold\n\nx\n"))
+    has(out, "held: held for x@example.net")
+    has(out, "header added: X-Seen: mail.example.net")
+
+
+@case("explain --json: the verdicts, for one recipient and for several")
+def _():
+    rows = [(["alice@example.test"], None, "none", None, "rcpt"), (["nobody@example.test"], None, "reject", "unknown", "rcpt"),
+            (["nobody@example.test", "alice@example.test"], None, "none", None, "rcpt"),
+            (["alice@example.test", "nobody@example.test"], "worm", "reject", "worm", "message"),
+            (["alice@example.test"], "hold", "quarantine", "hold", "message"), (["alice@example.test"], "fine", "none", None, "message"),
+            (["nobody@example.test"], "worm", "reject", "unknown", "rcpt")]
+    message("fine", "Subject: fine\n\nx\n")
+    for recipients, name, verdict, rule, stage in rows:
+        arguments = PLAIN + [word for one in recipients for word in ("--rcpt", one)]
+        if name:
+            arguments += ["--message", "%s/../%s.eml" % (PLACE, name)]
+        got = explained(*arguments)
+        same(sorted(got), sorted(["facts", "verdict", "rule", "stage", "reply", "recipients"]))
+        same((got["verdict"], got["rule"], got["stage"]), (verdict, rule, stage), str(arguments))
+        same([one["rcpt"] for one in got["recipients"]], recipients)
+        for one in got["recipients"]:
+            same(one["verdict"] == "reject", one["rcpt"].startswith("nobody"))
+            same(one["facts"]["rcpt.status"], "unknown" if one["rcpt"].startswith("nobody") else "known")
+        same(got["reply"] is not None, verdict in ("reject", "defer"))
+    got = explained(*PLAIN, "--rcpt", "nobody@example.test", "--auth", "joe")
+    same((got["verdict"], got["rule"], got["facts"]["auth.user"]), ("accept", "trusted", "joe"))
+    # Facts that no rule of this policy asks for are there all the same, each in its type.
+    facts = got["facts"]
+    same((facts["client.rdns"], facts["client.name"], facts["sender.domain_status"]), ("pass", "mail.example.net", "exists"))
+    same((facts["sender.null"], facts["dnsbl.score"], facts["dnsbl.lists"]), (False, 0, []))
+
+
+@case("explain: the null sender, angle brackets, IPv6, and a claimed name")
+def _():
+    for sender in "", "<>":
+        got = explained("--client", "2001:db8::1", "--helo", "x", "--from", sender, "--rcpt", "<alice@example.test>")
+        same((got["verdict"], got["facts"]["sender"], got["facts"]["sender.null"]), ("none", "", True))
+        same((got["facts"]["client.ip"], got["facts"]["rcpt"]), ("2001:db8::1", "alice@example.test"))
+    same(explained("--client", "::ffff:203.0.113.66", *PLAIN[2:], "--rcpt", "alice@example.test")["rule"], "listed")
+
+
+@case("explain: hostile arguments and messages")
+def _():
+    strings = [b"x\r\n250 ok", b"\x1b[2J\x07", b"%s%n%{id}", b"\xff\xfe", "jörg@exämple.net".encode(), b'"unbalanced@example.net', b"@", b"<", b"a" * 60000,
+               b"@a" * 10000 + b":x@y", b" ", b"\\", b"-", b"--help"]
+    for text in strings:
+        arguments = [b"explain", b"-c", CONF.encode(), b"--client", b"203.0.113.7", b"--helo", text, b"--from", text, b"--rcpt", text, b"--name", text]
+        for json_too in False, True:
+            status, out, err = command_raw(arguments + [b"--json"] * json_too)
+            same(status, 0, repr(text[:40]))
+            if json_too:
+                got = json.loads(out)
+                same(len(got["recipients"]), 1)
+                has(got["recipients"][0], "rcpt")
+            else:
+                expect(all(" " <= one <= "~" or one == "\n" for one in out), "%r" % text[:40])
+                # MAIL and RCPT, and DATA where it comes to that: no line is forged.
+                has((2, 3), len(re.findall(r"^  > ", out, re.M)))
+    many = [word for number in range(1000) for word in ("--rcpt", "r%d@example.test" % number)]
+    same(len(explained(*PLAIN, *many)["recipients"]), 1000)
+    for text in (b"", b"\n", b"no header at all", b"\0\0\0", b":\n:\n", b" folded first\nSubject: worm\n\n", b"Subject: " + b"x" * 200000 + b"\n\nx",
+                 b"A:b\n" * 20000 + b"\n", b"\xff" * 1000, b"Subject: x\r\n\r\n.\r\n\r\n"):
+        path = PLACE + "-message"
+        with open(path, "wb") as out:
+            out.write(text)
+        same(explained(*PLAIN, "--rcpt", "alice@example.test", "--message", path)["stage"], "message")
+
+
+def command_raw(arguments):
+    """command() for arguments that are no text."""
+    return command(*[os.fsdecode(one) for one in arguments])
+
+
+@case("explain: when DNS is down, nobody is refused for it")
+def _():
+    path = write(PLACE + "-down.conf", read(CONF).replace(dns.at, "127.0.0.1@%d" % free_port()).replace("file:users", "file:%s/users" % PLACE))
+    status, out, err = command("explain", "-c", path, "--json", "--client", "203.0.113.66", *PLAIN[2:], "--rcpt", "alice@example.test")
+    same(status, 0, err)
+    got = json.loads(out)
+    same((got["verdict"], got["facts"]["client.rdns"], got["facts"]["sender.domain_status"]), ("none", "temperror", "temperror"))
+    has(err, "bl")
+
+
+@case("table looks up as the daemon would")
+def _():
+    status, out, err = command("table", "-c", CONF, "users", "Alice@Example.TEST")
+    same((status, err), (0, ""))
+    has(out, "lice@")
+    status, out, err = command("table", "-c", CONF, "ours", "example.test", "elsewhere.example")
+    same(status, 0)
+    same(len(out.splitlines()), 2)
+    expect(out.splitlines()[0].split()[1:] != out.splitlines()[1].split()[1:], out)
+
+
+main()
