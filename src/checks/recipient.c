@@ -266,9 +266,9 @@ struct table *recipients_domains(const struct check_site *site)
     return block != NULL ? table_of(site, block->domains) : NULL;
 }
 
-/* Each table once.  Domains that are lost make mail for them foreign, or their bare users unknown, as
- * surely as mailboxes that are lost.  A host without mailboxes is suspicious, one where nobody has moved
- * is not. */
+/* Each table once.  Domains that are lost make mail for them foreign, or their bare users unknown,
+ * as surely as mailboxes that are lost.  A host without mailboxes is suspicious, one where nobody
+ * has moved is not. */
 static void guard_tables(const struct recipient_state *state, const struct table_guard *guard)
 {
     struct table *const tables[] = {state->known, state->domains, state->local, state->moved};

@@ -37,8 +37,8 @@ static const struct option options_always[] = {
     {"infra-host-ttl:", "5"},
     {"outbound-msg-retry:", "5"},
     /* A server that answers from its cache within a millisecond may need seconds where it has to
-     * look further.  With the default of 50 ms its patience is used up after 1.6 s, and the question
-     * is a fault before its own time-out. */
+     * look further.  With the default of 50 ms its patience is used up after 1.6 s, and the
+     * question is a fault before its own time-out. */
     {"infra-cache-min-rtt:", "250"},
     /* Answers are kept by the cache in front.  A message cache behind it would keep SERVFAIL for
      * five seconds and outlive a flush. */

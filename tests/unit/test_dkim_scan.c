@@ -263,13 +263,52 @@ static void test_digests(void **state)
     arena_free(arena);
 }
 
+/* Headers about which libopendkim is mistaken are not for it. */
+static void test_odd_headers(void **state)
+{
+    static const struct {
+        const char *name, *value;
+        bool taken;
+    } rows[] = {
+        {"Subject", " text", true},
+        {"Subject ", " text", true},
+        {"Subject\t", " text", false},
+        {"Subject", " vertical\vtab", false},
+        {"Subject", " form\ffeed", false},
+        {"Subject", " bare\rCR", false},
+        {"", " no name", true},
+    };
+    struct dkim_verifier *verifier = dkim_verifier_new();
+    struct arena *arena = arena_new();
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < LENGTH(rows); i++) {
+        struct header_list header;
+        struct dkim_signature signature;
+        unsigned char library[1][HEADER_HASH_SIZE];
+        unsigned char own[HEADER_HASH_SIZE];
+        bool taken;
+
+        header_list_init(&header, arena);
+        header_list_add(&header, "DKIM-Signature", BASE "::subject; c=relaxed");
+        header_list_add(&header, rows[i].name, rows[i].value);
+        dkim_signature_read(&signature, &header, 0, NOW, arena);
+        dkim_header_digests_library(verifier, &header, &signature, 1, library, &taken);
+        dkim_header_digest_own(&header, &signature, own, arena);
+        if (taken != rows[i].taken || (taken && memcmp(own, library[0], sizeof(own)) != 0))
+            fail_msg("row %zu: taken %d", i, taken);
+    }
+    dkim_verifier_free(verifier);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signatures),
-        cmocka_unit_test(test_place_of_b),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_signatures),  cmocka_unit_test(test_place_of_b),
+        cmocka_unit_test(test_keys),        cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_odd_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
