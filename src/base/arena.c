@@ -2,6 +2,7 @@
 #include <postern/arena.h>
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,13 +158,15 @@ static struct chunk *chunk_with_room(struct arena *arena, size_t size)
 {
     struct chunk *head = arena->chunks;
     struct chunk *chunk;
+    bool own;
 
     if (head != NULL && head->size - head->used >= size)
         return head;
-    while (arena->grown < GROWN_MAX && size > chunk_size(arena->grown) / 4)
+    own = size > chunk_size(arena->grown) / 4;
+    chunk = chunk_new(own ? size : chunk_size(arena->grown));
+    if (arena->grown < GROWN_MAX)
         arena->grown++;
-    if (size > chunk_size(arena->grown) / 4) {
-        chunk = chunk_new(size);
+    if (own) {
         if (head != NULL) {
             chunk->next = head->next;
             head->next = chunk;
@@ -172,9 +175,6 @@ static struct chunk *chunk_with_room(struct arena *arena, size_t size)
         }
         return chunk;
     }
-    chunk = chunk_new(chunk_size(arena->grown));
-    if (arena->grown < GROWN_MAX)
-        arena->grown++;
     chunk->next = head;
     arena->chunks = chunk;
     return chunk;

@@ -33,11 +33,54 @@ static const struct rule *rule_named(const struct explained *explained, const ch
 
 /* ---- text ---- */
 
+/* The columns of a table stand in line unless a cell is longer than this. */
+enum { COLUMN_MAX = 40 };
+
+static int cell_width(const char *cell)
+{
+    size_t length = cell[0] != '\0' ? strlen(cell) : 1;
+    return length < COLUMN_MAX ? (int)length : COLUMN_MAX;
+}
+
+static void print_row(const char *const *cells, const int *widths, size_t count, FILE *out)
+{
+    fputs("   ", out);
+    for (size_t i = 0; i < count; i++) {
+        const char *cell = cells[i][0] != '\0' ? cells[i] : "-";
+        fputc(' ', out);
+        cli_put_clean(cell, out);
+        if (i + 1 < count)
+            fprintf(out, "%*s", widths[i] - cell_width(cell) + 1, "");
+    }
+    fputc('\n', out);
+}
+
+/* A line for the names of the columns, and one a row; "-" stands where there is nothing. */
+static void print_rows(const struct explained *explained, const struct slot *slot,
+                       const struct text_set *cells, FILE *out)
+{
+    size_t columns = slot->word_count;
+    int *widths = arena_alloc(explained->arena, columns * sizeof(widths[0]));
+    for (size_t i = 0; i < columns; i++)
+        widths[i] = cell_width(slot->words[i]);
+    for (size_t i = 0; i < cells->count; i++)
+        if (cell_width(cells->items[i]) > widths[i % columns])
+            widths[i % columns] = cell_width(cells->items[i]);
+    fprintf(out, "  %s\n", slot->name);
+    print_row(slot->words, widths, columns, out);
+    for (size_t i = 0; i + columns <= cells->count; i += columns)
+        print_row(&cells->items[i], widths, columns, out);
+}
+
 static void print_fact(const struct explained *explained, const struct slot *slot,
                        const struct value *value, FILE *out)
 {
     if (value->state == VALUE_OPEN)
         return;
+    if (slot->type == FACT_ROWS && value->set.count > 0) {
+        print_rows(explained, slot, &value->set, out);
+        return;
+    }
     const char *text = value_show(explained->arena, slot, value);
     const char *quote = text[0] == '\0' || strchr(text, ' ') != NULL ? "\"" : "";
     fprintf(out, "  %-22s %s", slot->name, quote);

@@ -21,7 +21,6 @@
 enum {
     ID_LENGTH = 6,
     HEADER_VALUE_MAX = 8192, /* octets of a header field that a condition can see */
-    HEADERS_MAX = 10000,     /* fields looked at in one message */
     RECIPIENTS_MAX = 5000,   /* taken in one transaction; each costs some 10 kB while it lasts */
     SPLITS_MAX = 5,          /* recipients of one session refused with 452 4.5.3 */
     SPLIT_ENTRIES = 10000,
@@ -169,7 +168,6 @@ struct transaction {
     struct recipient *last; /* the recipient given last; in the list once it is taken */
     unsigned taken_count, refused_count;
     const char **headers; /* per derived fact: the field it asks for */
-    unsigned header_count;
     struct message *message;   /* NULL before its first field */
     unsigned result_fields[2]; /* Authentication-Results, Received-SPF that came */
     struct claim *claims;      /* those of them that are to be removed, the last first */

@@ -285,15 +285,26 @@ void engine_queue_id(struct engine_session *session, const char *qid)
     session_quit(session);
 }
 
+/* Octets of the field as it was sent: "Name:", the value with its blank, CRLF where it is folded
+ * and at the end. */
+static size_t field_size(const char *name, const char *value)
+{
+    size_t size = strlen(name) + 1 + strlen(value) + 2;
+
+    for (const char *fold = strchr(value, '\n'); fold != NULL; fold = strchr(fold + 1, '\n'))
+        size += fold == value || fold[-1] != '\r' ? 1 : 0;
+    return size;
+}
+
+/* However many fields there are, nothing of a field is kept but what a rule asks for. */
 void engine_header(struct engine_session *session, const char *name, const char *value)
 {
     value = value != NULL ? value : "";
     enter_event(session);
     streams_open(session);
-    if (session->tx.open)
+    if (session->tx.open) {
         results_note(session, name, value);
-    if (session->tx.open && session->tx.header_count < HEADERS_MAX) {
-        session->tx.header_count++;
+        session->inputs.message_size += field_size(name, value);
         if (strcasecmp(name, "Received") == 0)
             session->inputs.received_count++;
         derived_header(session, name, value);

@@ -111,7 +111,7 @@ static void need_fact(struct wiring *wiring, slot_t slot)
     } else if (strcmp(fact->name, "received.count") == 0) {
         wiring->needs.headers = true;
     } else if (strcmp(fact->name, "message.size") == 0) {
-        wiring->needs.body = true;
+        wiring->needs.headers = wiring->needs.body = true;
     } else if (probe != NOBODY && wiring->probes[probe].used) {
         const struct wired_probe *wired = &wiring->probes[probe];
         if (wired->stream != NOBODY) {

@@ -274,6 +274,8 @@ void record_add(struct engine_session *session, const struct record_what *what)
     put_optional(&writer, "mixed", what->mixed);
     put_optional(&writer, "fault", what->fault);
     put_optional(&writer, "late", late_names(&writer));
+    if (what->stage == STAGE_MESSAGE && session->tx.claim_count > 0)
+        put(&writer, "forged", arena_printf(arena, "%zu", session->tx.claim_count));
     put_facts(&writer);
     put_times(&writer);
     *session->record_tail = writer.record;

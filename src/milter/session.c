@@ -43,7 +43,9 @@ static const struct session_answer go_on = {.verb = SESSION_CONTINUE};
 
 static void collect_names(struct session *session, const struct policy *policy)
 {
-    session->names = arena_alloc(session->fixed, HEADER_NAMES_MAX * sizeof(session->names[0]));
+    if (!policy->has_headers)
+        return;
+    session->names = arena_alloc(session->fixed, HEADER_NAMES_MAX * sizeof(struct counted_name));
     for (size_t i = 0; i < policy->rule_count; i++) {
         const struct rule *rule = &policy->rules[i];
         if (rule->outcome != OUTCOME_HEADER || session->name_count == HEADER_NAMES_MAX)

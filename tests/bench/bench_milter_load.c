@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "load_report.h"
 #include "mta.h"
 
 #include <errno.h>
@@ -119,13 +120,18 @@ static void peer_open(struct load *load, struct peer *peer)
     peer->negotiated = 0;
     peer->messages = 0;
     peer->serial = load->next_serial++;
+    peer->opened_at = now_ns();
+    if (load->letters.count > 0)
+        peer->letter = &load->letters.list[peer->serial % load->letters.count];
 }
 
 static void measure_from_here(struct load *load)
 {
     memset(load->latency, 0, sizeof(load->latency));
     memset(&load->message, 0, sizeof(load->message));
-    load->replies = load->accepted = load->refused = load->deferred = load->rcpt_refused = 0;
+    memset(&load->session, 0, sizeof(load->session));
+    load->unexpected = load->replies = load->accepted = load->refused = load->deferred =
+        load->rcpt_refused = 0;
     load->warm_done = load->done;
     load->cpu_started = cpu_of(load->options.pid);
     load->started = now_ns();
@@ -136,10 +142,13 @@ static void message_done(struct load *load, struct peer *peer, char code)
 {
     *(code == '5' ? &load->refused : code == '4' ? &load->deferred : &load->accepted) += 1;
     histogram_add(&load->message, now_ns() - peer->mail_at);
+    if (peer->messages == 0)
+        histogram_add(&load->session, now_ns() - peer->opened_at);
+    load->unexpected += peer->expected != (1U << load->options.expect_count) - 1;
     if (++load->done == load->options.warmup)
         measure_from_here(load);
     peer->step = STEP_MAIL;
-    if (load->options.per_connection != 0 && ++peer->messages >= load->options.per_connection) {
+    if (++peer->messages >= load->options.per_connection && load->options.per_connection != 0) {
         end_packet(&peer->out, begin_packet(&peer->out, 'Q'));
         flush(peer);
         peer_close(peer);
@@ -155,9 +164,9 @@ static bool step_repeats(const struct load *load, const struct peer *peer)
     case STEP_RCPT:
         return peer->rcpt_sent < load->options.recipients;
     case STEP_HEADER:
-        return peer->headers_sent < load->options.headers;
+        return peer->headers_sent < header_count(load, peer);
     case STEP_BODY:
-        return peer->body_sent < load->options.body && !peer->skip_body;
+        return peer->body_sent < body_length(load, peer) && !peer->skip_body;
     default:
         return false;
     }
@@ -189,6 +198,7 @@ static void begin_message(struct load *load, struct peer *peer)
     peer->rcpt_sent = peer->rcpt_taken = peer->headers_sent = 0;
     peer->body_sent = 0;
     peer->skip_body = false;
+    peer->expected = 0;
     peer->mail_at = now_ns();
 }
 
@@ -203,8 +213,8 @@ static void go_on(struct load *load, struct peer *peer, bool rested)
             return;
         }
         bool sent = (peer->negotiated & steps[peer->step].not_sent) == 0;
-        bool none = (peer->step == STEP_HEADER && load->options.headers == 0) ||
-                    (peer->step == STEP_BODY && load->options.body == 0);
+        bool none = (peer->step == STEP_HEADER && header_count(load, peer) == 0) ||
+                    (peer->step == STEP_BODY && body_length(load, peer) == 0);
         if (load->options.think > 0 && !rested && sent && !none && peer->step >= STEP_HELO) {
             peer->due = now_ns() + (int64_t)(load->options.think * 1e6);
             return;
@@ -253,10 +263,23 @@ static void on_refusal(struct load *load, struct peer *peer, char code)
     }
 }
 
+/* A header field that the filter adds ('h': name, value) or inserts ('i': index, name, value). */
+static void on_added_field(const struct load *load, struct peer *peer, const char *packet,
+                           size_t length)
+{
+    for (unsigned i = 0; i < load->options.expect_count; i++) {
+        const char *text = load->options.expect[i];
+        if (memmem(packet, length, text, strlen(text)) != NULL)
+            peer->expected |= 1U << i;
+    }
+}
+
 /* One packet of the filter. */
 static void on_packet(struct load *load, struct peer *peer, const char *packet, size_t length)
 {
     char command = packet[0];
+    if (command == 'h' || command == 'i')
+        on_added_field(load, peer, packet, length);
     if (strchr("+2-ehimbqp", command) != NULL)
         return; /* changes of the message, signs of life */
     if (!peer->waiting)
@@ -393,47 +416,6 @@ static void run(struct load *load)
     load->rss = rss_of(load->options.pid);
 }
 
-/* ---- the report ---- */
-
-static void print_histogram(const char *name, const struct histogram *histogram)
-{
-    printf("\"%s\": {\"count\": %llu, \"p50_us\": %.1f, \"p95_us\": %.1f, \"p99_us\": %.1f, "
-           "\"max_us\": %.1f}",
-           name, (unsigned long long)histogram->count, (double)histogram_at(histogram, 0.5) / 1e3,
-           (double)histogram_at(histogram, 0.95) / 1e3, (double)histogram_at(histogram, 0.99) / 1e3,
-           (double)histogram->most / 1e3);
-}
-
-static void print_report(const struct load *load)
-{
-    unsigned messages = load->done - load->warm_done;
-    double seconds = (double)(load->ended - load->started) / 1e9;
-    double count = messages > 0 ? messages : 1;
-    printf("{\"connections\": %u, \"per_connection\": %u, \"messages\": %u, \"seconds\": %.3f,\n",
-           load->options.connections, load->options.per_connection, messages, seconds);
-    printf(" \"messages_per_second\": %.1f, \"replies_per_message\": %.2f,\n", messages / seconds,
-           (double)load->replies / count);
-    printf(" \"cpu_us_per_message\": %.2f, \"cpu_share\": %.3f,\n",
-           (double)(load->cpu_ended - load->cpu_started) / 1e3 / count,
-           (double)(load->cpu_ended - load->cpu_started) / 1e9 / seconds);
-    printf(" \"accepted\": %llu, \"refused\": %llu, \"deferred\": %llu, \"rcpt_refused\": %llu, "
-           "\"broken\": %llu,\n",
-           (unsigned long long)load->accepted, (unsigned long long)load->refused,
-           (unsigned long long)load->deferred, (unsigned long long)load->rcpt_refused,
-           (unsigned long long)load->broken);
-    printf(" \"idle\": %u, \"rss_idle_kb\": %ld, \"rss_kb\": %ld, \"steps\": \"0x%x\",\n",
-           load->options.idle, load->rss_idle, load->rss, load->negotiated);
-    printf(" \"stages\": {");
-    for (int step = 0; step < STEP_COUNT; step++) {
-        if (load->latency[step].count == 0)
-            continue;
-        print_histogram(steps[step].name, &load->latency[step]);
-        printf(",\n  ");
-    }
-    print_histogram("message", &load->message);
-    printf("}}\n");
-}
-
 /* ---- the command line ---- */
 
 static const struct option long_options[] = {
@@ -454,6 +436,8 @@ static const struct option long_options[] = {
     {"users", required_argument, NULL, 'u'},
     {"unknown", required_argument, NULL, 'U'},
     {"flush", no_argument, NULL, 'f'},
+    {"mail", required_argument, NULL, 'M'},
+    {"expect", required_argument, NULL, 'e'},
     {NULL, 0, NULL, 0},
 };
 
@@ -471,7 +455,9 @@ static int usage(void)
           "  --flush             send each command at once, as Sendmail does\n"
           "  --recipients N --headers N --body BYTES     of a message (1, 12, 8192)\n"
           "  --clients N --senders N --users N           that are different (200, 200, 100000)\n"
-          "  --unknown PERCENT   of recipients that do not exist (0)\n",
+          "  --unknown PERCENT   of recipients that do not exist (0)\n"
+          "  --mail FOLDER       messages from files, each on a connection of its own\n"
+          "  --expect TEXT       that stands in a header field added to each message\n",
           stderr);
     return 2;
 }
@@ -494,6 +480,15 @@ static bool take(struct options *options, int letter)
     if (letter == 's') {
         options->socket = optarg;
         return strlen(optarg) < sizeof(((struct sockaddr_un *)0)->sun_path);
+    }
+    if (letter == 'M') {
+        options->mail = optarg;
+        options->per_connection = 1;
+        return true;
+    }
+    if (letter == 'e') {
+        options->expect[options->expect_count % EXPECT_MAX] = optarg;
+        return ++options->expect_count <= EXPECT_MAX;
     }
     char *end = NULL;
     double value = optarg != NULL ? strtod(optarg, &end) : -1;
@@ -540,8 +535,10 @@ int main(int argc, char **argv)
             return usage();
     if (options->socket == NULL || optind != argc || options->recipients == 0 ||
         options->clients == 0 || options->clients > 60000 || options->senders == 0 ||
-        options->users == 0)
+        options->users == 0 || (options->mail != NULL && options->per_connection != 1))
         return usage();
+    if (options->mail != NULL && !letters_read(&load.letters, options->mail))
+        fail("message %u of %s cannot be read", load.letters.count + 1, options->mail);
     allow_files();
     load.chunk = calloc(1, CHUNK);
     load.peer_count = options->idle + options->connections;

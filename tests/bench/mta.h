@@ -3,6 +3,7 @@
 #define POSTERN_BENCH_MTA_H
 
 #include "histogram.h"
+#include "letters.h"
 #include "packets.h"
 
 #include <stdbool.h>
@@ -39,10 +40,19 @@ static const struct {
     {"eom", 'E', 0, 0},
 };
 
-enum { ALL_STEPS = 0x1fffff, ALL_ACTIONS = 0x1ff, CHUNK = 65535, PACKET_MAX = 1 << 20 };
+enum {
+    ALL_STEPS = 0x1fffff,
+    LEADING_BLANK = 0x100000, /* header values keep the blank after the colon */
+    ALL_ACTIONS = 0x1ff,
+    CHUNK = 65535,
+    PACKET_MAX = 1 << 20,
+    EXPECT_MAX = 4,
+};
 
 struct options {
-    const char *socket;
+    const char *socket, *mail;
+    const char *expect[EXPECT_MAX]; /* in the fields that are added */
+    unsigned expect_count;
     pid_t pid;
     unsigned connections, idle, per_connection, warmup, messages;
     unsigned recipients, headers, body, clients, senders, users, unknown;
@@ -55,13 +65,15 @@ struct peer {
     bool idle, waiting, up, skip_body;
     enum step step;
     uint32_t negotiated;
-    unsigned serial;   /* of the SMTP session */
-    unsigned messages; /* on this connection */
-    unsigned number;   /* of the message, over all connections */
+    unsigned serial;             /* of the SMTP session */
+    unsigned expected;           /* which texts were seen, a bit for each */
+    const struct letter *letter; /* NULL: made up */
+    unsigned messages;           /* on this connection */
+    unsigned number;             /* of the message, over all connections */
     unsigned rcpt_sent, rcpt_taken, headers_sent;
     size_t body_sent;
-    int64_t due;              /* when to go on by itself; 0: not */
-    int64_t sent_at, mail_at; /* ns */
+    int64_t due;                         /* when to go on by itself; 0: not */
+    int64_t opened_at, sent_at, mail_at; /* ns */
     struct buffer out, in;
 };
 
@@ -73,8 +85,11 @@ struct load {
     unsigned next_serial, next_number;
     unsigned done, warm_done; /* messages; those before the measured ones */
     uint64_t replies, accepted, refused, deferred, rcpt_refused;
-    uint64_t broken; /* connections that the filter closed */
+    uint64_t broken;     /* connections that the filter closed */
+    uint64_t unexpected; /* messages without all the texts that were to be added */
     struct histogram latency[STEP_COUNT], message;
+    struct histogram session; /* from connecting to the end of its first message */
+    struct letters letters;
     int64_t started, ended; /* of the measured part, ns */
     int64_t cpu_started, cpu_ended;
     long rss_idle, rss; /* kB */
@@ -93,6 +108,10 @@ static inline void put_connect(const struct load *load, const struct peer *peer,
     char name[64];
     snprintf(addr, sizeof(addr), "198.18.%u.%u", client / 250, client % 250 + 1);
     snprintf(name, sizeof(name), "c%u.bench.example", client);
+    if (peer->letter != NULL) {
+        snprintf(addr, sizeof(addr), "%s", peer->letter->address);
+        snprintf(name, sizeof(name), "%s", peer->letter->client);
+    }
     uint16_t port = htons((uint16_t)(20000 + peer->serial % 40000));
     add_macros(out, 'C', macros);
     size_t at = begin_packet(out, 'C');
@@ -115,8 +134,10 @@ static inline void put_mail(const struct load *load, const struct peer *peer, st
     char sender[96];
     snprintf(sender, sizeof(sender), "<user@s%u.bench.example>",
              peer->number % load->options.senders);
+    if (peer->letter != NULL)
+        snprintf(sender, sizeof(sender), "<%s>", peer->letter->sender);
     const char *macros[] = {"{mail_addr}",
-                            "user@bench.example",
+                            peer->letter != NULL ? peer->letter->sender : "user@bench.example",
                             "{mail_host}",
                             "bench.example",
                             "{mail_mailer}",
@@ -137,10 +158,34 @@ static inline void put_rcpt(const struct load *load, const struct peer *peer, st
     bool unknown = which * 37 % 100 < load->options.unknown;
     char address[96];
     snprintf(address, sizeof(address), "<%s%u@example.org>", unknown ? "nobody" : "user", user);
+    if (peer->letter != NULL)
+        snprintf(address, sizeof(address), "<%s>", peer->letter->recipient);
     const char *macros[] = {"i",           "4XyZ1234567",   "{rcpt_addr}", address, "{rcpt_host}",
                             "example.org", "{rcpt_mailer}", "local",       NULL};
     add_macros(out, 'R', macros);
     put_text_command(out, 'R', address);
+}
+
+static inline unsigned header_count(const struct load *load, const struct peer *peer)
+{
+    return peer->letter != NULL ? peer->letter->field_count : load->options.headers;
+}
+
+static inline size_t body_length(const struct load *load, const struct peer *peer)
+{
+    return peer->letter != NULL ? peer->letter->body_length : load->options.body;
+}
+
+/* A field of a real message, as Postfix gives it to this filter. */
+static inline void put_field(const struct peer *peer, struct buffer *out)
+{
+    const struct letter_field *field = &peer->letter->fields[peer->headers_sent];
+    bool cut = (peer->negotiated & LEADING_BLANK) == 0 && field->value[0] == ' ';
+    size_t at = begin_packet(out, 'L');
+
+    add_text(out, field->name);
+    add_text(out, field->value + cut);
+    end_packet(out, at);
 }
 
 static inline void put_header(const struct peer *peer, struct buffer *out)
@@ -160,10 +205,10 @@ static inline void put_header(const struct peer *peer, struct buffer *out)
 
 static inline void put_body(const struct load *load, struct peer *peer, struct buffer *out)
 {
-    size_t left = load->options.body - peer->body_sent;
+    size_t left = body_length(load, peer) - peer->body_sent;
     size_t part = left < CHUNK ? left : CHUNK;
     size_t at = begin_packet(out, 'B');
-    add(out, load->chunk, part);
+    add(out, peer->letter != NULL ? peer->letter->body + peer->body_sent : load->chunk, part);
     end_packet(out, at);
     peer->body_sent += part;
 }
@@ -192,7 +237,8 @@ static inline void put_command(const struct load *load, struct peer *peer)
         put_connect(load, peer, out);
         break;
     case STEP_HELO:
-        put_text_command(out, 'H', "client.bench.example");
+        put_text_command(out, 'H',
+                         peer->letter != NULL ? peer->letter->helo : "client.bench.example");
         break;
     case STEP_MAIL:
         put_mail(load, peer, out);
@@ -202,7 +248,10 @@ static inline void put_command(const struct load *load, struct peer *peer)
         peer->rcpt_sent++;
         break;
     case STEP_HEADER:
-        put_header(peer, out);
+        if (peer->letter != NULL)
+            put_field(peer, out);
+        else
+            put_header(peer, out);
         peer->headers_sent++;
         break;
     case STEP_BODY:

@@ -353,23 +353,6 @@ def _():
                 same(answer.modifications, [])
 
 
-@case("connections that stop in the middle of a packet keep nobody waiting")
-def _():
-    word = Milter.packet("R", b"<other@example.test>\0")
-    half = [Milter(postern.milter) for _ in range(100)]
-    for number, milter in enumerate(half):
-        milter.greet()
-        milter.mail("<x@example.net>")
-        milter.send_raw(word[:1 + number % (len(word) - 1)])
-    lives()
-    for number, milter in enumerate(half):
-        milter.send_raw(word[1 + number % (len(word) - 1):])
-        same(Milter._answer(milter).code, 550)
-        milter.close()
-    lives()
-    new_records()
-
-
 @case("memory does not grow over thousands of sessions")
 def _():
     def sessions(count):

@@ -106,6 +106,33 @@ static void test_strings(void **state)
     arena_free(arena);
 }
 
+/* What is printed into the rest of a chunk, and what does not fit there, harms no neighbour. */
+static void test_printing_at_the_end_of_a_chunk(void **state)
+{
+    enum { COUNT = 400 };
+    static char *texts[COUNT], *neighbours[COUNT];
+    struct arena *arena = arena_new();
+    size_t length;
+    int pass;
+
+    (void)state;
+    for (pass = 0; pass < 2; pass++) {
+        for (length = 0; length < COUNT; length++) {
+            texts[length] = arena_printf(arena, "%0*d", (int)length + 1, pass);
+            neighbours[length] = arena_alloc(arena, 1 + length % 7);
+            assert_int_equal(neighbours[length][length % 7], 0);
+            memset(neighbours[length], 'n', 1 + length % 7);
+        }
+        for (length = 0; length < COUNT; length++) {
+            assert_int_equal(strlen(texts[length]), length + 1);
+            assert_int_equal(strspn(texts[length], pass == 0 ? "0" : "01"), length + 1);
+            assert_int_equal(neighbours[length][0], 'n');
+        }
+        arena_reset(arena);
+    }
+    arena_free(arena);
+}
+
 static void test_x_functions(void **state)
 {
     char *text = xstrdup("abc");
@@ -137,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_used_counts_and_reset_forgets),
         cmocka_unit_test(test_reset_keeps_one_chunk),
         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_printing_at_the_end_of_a_chunk),
         cmocka_unit_test(test_x_functions),
     };
 

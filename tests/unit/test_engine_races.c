@@ -20,15 +20,24 @@ static const char RULES[] =
     "rule one { when t.client == 9 or t.helo == 9; reply 550 5.7.1 \"%{t.client} %{t.reason}\"; } "
     "rule two { when t.sender == 9 and t.rcpt == 9; on_fault defer; reply 550 5.7.1 \"two\"; } "
     "rule three { when t.rcpt == 4; reply 550 5.1.1 \"three %{rcpt}\"; } "
-    "rule four { when t.message == 5 and t.rcpt == 5; reply 550 5.7.1 \"four\"; }";
+    "rule four { when t.message == 5 and t.rcpt == 5; reply 550 5.7.1 \"four\"; } "
+    "rule five { when s.last == 9 or b.seen == \"\"; reply 550 5.7.1 \"five\"; } "
+    "results { add spf iprev; }";
 
 static const struct rig_answer answers[] = {
-    {"client.test", DNS_A, "127.0.0.1"},   {"client.test", DNS_TXT, "!reason"},
-    {"h0.helo.test", DNS_A, "!127.0.0.1"}, {"h1.helo.test", DNS_A, "127.0.0.1"},
-    {"h2.helo.test", DNS_A, "silent"},     {"s1.sender.test", DNS_A, "127.0.0.9"},
-    {"s2.sender.test", DNS_A, "fault"},    {"r1.rcpt.test", DNS_A, "127.0.0.4"},
-    {"r2.rcpt.test", DNS_A, "!127.0.0.5"}, {"r3.rcpt.test", DNS_A, "127.0.0.9"},
-    {"message.test", DNS_A, "127.0.0.5"},  {0},
+    {"client.test", DNS_A, "127.0.0.1"},
+    {"client.test", DNS_TXT, "!reason"},
+    {"h0.helo.test", DNS_A, "!127.0.0.1"},
+    {"h1.helo.test", DNS_A, "127.0.0.1"},
+    {"h2.helo.test", DNS_A, "silent"},
+    {"s1.sender.test", DNS_A, "127.0.0.9"},
+    {"s2.sender.test", DNS_A, "fault"},
+    {"r1.rcpt.test", DNS_A, "127.0.0.4"},
+    {"r2.rcpt.test", DNS_A, "!127.0.0.5"},
+    {"r3.rcpt.test", DNS_A, "127.0.0.9"},
+    {"message.test", DNS_A, "127.0.0.5"},
+    {"last.test", DNS_A, "127.0.0.9"},
+    {0},
 };
 
 /* The caller's side of a stage: DONE comes exactly once. */
@@ -112,7 +121,11 @@ static unsigned one_session(struct rig *rig, unsigned seed, struct waiter *waite
         }
         if (seed % 7 == 0)
             continue;
-        engine_header(session, "Subject", "hello");
+        engine_header(session, "Subject", " hello");
+        engine_header(session, "Authentication-Results", " mx.example.org; none");
+        engine_header(session, "Warm", " warm.test");
+        for (int j = 0; j < 20; j++)
+            engine_body(session, (const unsigned char *)text, sizeof(text));
         engine_stage(session, STAGE_MESSAGE, done, waiter);
         if (seed % 17 == 0)
             engine_end(session);
