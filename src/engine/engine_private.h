@@ -167,7 +167,7 @@ struct transaction {
         *undecided; /* at the end of the message: the first of those without a certain verdict */
     struct recipient *last; /* the recipient given last; in the list once it is taken */
     unsigned taken_count, refused_count;
-    const char **headers; /* per derived fact: the field it asks for */
+    const char **headers;      /* per derived fact: the field it asks for */
     struct message *message;   /* NULL before its first field */
     unsigned result_fields[2]; /* Authentication-Results, Received-SPF that came */
     struct claim *claims;      /* those of them that are to be removed, the last first */
