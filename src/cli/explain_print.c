@@ -60,6 +60,8 @@ static void print_rows(const struct explained *explained, const struct slot *slo
                        const struct text_set *cells, FILE *out)
 {
     size_t columns = slot->word_count;
+    if (columns == 0)
+        return;
     int *widths = arena_alloc(explained->arena, columns * sizeof(widths[0]));
     for (size_t i = 0; i < columns; i++)
         widths[i] = cell_width(slot->words[i]);
