@@ -202,6 +202,17 @@ static void begin_message(struct load *load, struct peer *peer)
     peer->mail_at = now_ns();
 }
 
+/* A step that the filter does not want happens not once, however often it would. */
+static void leave_out(const struct load *load, struct peer *peer)
+{
+    if (peer->step == STEP_RCPT)
+        peer->rcpt_sent = load->options.recipients;
+    else if (peer->step == STEP_HEADER)
+        peer->headers_sent = UINT_MAX;
+    else if (peer->step == STEP_BODY)
+        peer->skip_body = true;
+}
+
 /* Says what comes next, up to a command that is replied to or a pause. */
 static void go_on(struct load *load, struct peer *peer, bool rested)
 {
@@ -234,9 +245,8 @@ static void go_on(struct load *load, struct peer *peer, bool rested)
             flush(peer);
         if (peer->step == STEP_RCPT)
             peer->rcpt_taken++;
-        if (!sent) /* nothing of it, however often it would have been */
-            peer->rcpt_sent = load->options.recipients, peer->headers_sent = UINT_MAX,
-            peer->skip_body = true;
+        if (!sent)
+            leave_out(load, peer);
         step_over(load, peer);
     }
 }
