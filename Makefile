@@ -64,7 +64,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 RUN_TESTS = POSTERN=$(BUILD)/postern tests/run $(TESTFLAGS)
 
 .PHONY: all help deps unit support check check-unit check-scenario check-asan check-tsan demo \
-	fuzz fuzz-run bench lint install deb clean
+	fuzz fuzz-run bench lint install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -72,7 +72,7 @@ all: $(BUILD)/postern
 
 help:
 	@echo 'all check check-unit check-scenario check-asan check-tsan demo fuzz bench lint'
-	@echo 'install deb deps clean; variables: see the top of the Makefile'
+	@echo 'install deps clean; variables: see the top of the Makefile'
 
 $(BUILD)/postern: $(CLI_OBJS) $(LIB)
 	$(call say,LINK,$@)
@@ -148,11 +148,10 @@ install: all
 	install -m 644 systemd/postern.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/postern.conf
 	install -m 644 systemd/postern.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/postern.conf
 	for page in $(wildcard man/*.[1-8]); do \
-		install -D -m 644 $$page $(DESTDIR)$(DATADIR)/man/man$${page##*.}/$${page##*/} || exit 1; \
+		sed 's,/usr/share/postern,$(DATADIR)/postern,g' $$page >$(BUILD)/page && \
+		install -D -m 644 $(BUILD)/page \
+			$(DESTDIR)$(DATADIR)/man/man$${page##*.}/$${page##*/} || exit 1; \
 	done
-
-deb:
-	dpkg-buildpackage -us -uc -b
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz

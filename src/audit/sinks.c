@@ -65,8 +65,7 @@ static bool open_sink(struct sinks *sinks, const char *to, char **error)
     } else if (strncmp(to, "file:", 5) == 0) {
         sink->kind = SINK_FILE;
         sink->name += 5;
-        sink->fd = open(sink->name,
-                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+        sink->fd = open(sink->name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
         if (sink->fd < 0) {
             if (asprintf(error, "cannot open %s for audit records: %s", sink->name,
                          strerror(errno)) < 0)

@@ -24,10 +24,20 @@ static void print_listens(const struct config *config)
     }
 }
 
-static void print_tables(const struct config *config)
+/* Whether all tables could be read. */
+static bool print_tables(const struct config *config)
 {
+    struct arena *arena = arena_new();
+    bool good = true;
     for (size_t i = 0; i < config->table_count; i++) {
         struct table *table = config->tables[i].table;
+        const struct place *at = &config->tables[i].at;
+        const char *problem = table_problem(table, arena);
+        if (problem != NULL) {
+            fprintf(stderr, "%s:%u: error: table %s cannot be used: %s\n", at->source->path,
+                    at->line, table_name(table), problem);
+            good = false;
+        }
         long count = table_count(table);
         if (count < 0)
             printf("table %s: %s\n", table_name(table), table_type(table));
@@ -35,6 +45,8 @@ static void print_tables(const struct config *config)
             printf("table %s: %s, %ld entr%s\n", table_name(table), table_type(table), count,
                    count == 1 ? "y" : "ies");
     }
+    arena_free(arena);
+    return good;
 }
 
 /* Whether a rule of the policy needs a fact of the probe, itself or as what a derived fact is
@@ -103,7 +115,8 @@ static int run_check(const struct command *command, int argc, char **argv)
         result = EXIT_TROUBLE;
     }
     print_listens(config);
-    print_tables(config);
+    if (!print_tables(config))
+        result = EXIT_TROUBLE;
     policy_print(config->policy, stdout);
     print_lookups(config);
     config_unref(config);

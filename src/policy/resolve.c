@@ -171,7 +171,8 @@ static void resolve_tables(struct policy_builder *builder, const struct policy_n
             builder_error(builder, &places[i], "unknown table '%s'; did you mean '%s'?", table,
                           nearest);
         else
-            builder_error(builder, &places[i], "unknown table '%s'", table);
+            builder_error(builder, &places[i], "unknown table '%s'; define it: table %s { ... }",
+                          table, table);
     }
 }
 
