@@ -272,7 +272,7 @@ static void conclude_chain(struct probe_run *run)
     struct arc_message *message = run->stream;
     const struct work *work = run->work;
     enum arc_result result = ARC_RESULT_PASS;
-    const char *reason = "";
+    struct value reason = value_text("");
     unsigned i;
 
     for (i = 0; i < work->count && result != ARC_RESULT_FAIL; i++) {
@@ -280,9 +280,11 @@ static void conclude_chain(struct probe_run *run)
 
         if (state == TRIAL_BAD || (state == TRIAL_FAULT && result == ARC_RESULT_PASS)) {
             result = state == TRIAL_BAD ? ARC_RESULT_FAIL : ARC_RESULT_TEMPERROR;
-            reason = reason_of(run, i);
+            reason = value_text(reason_of(run, i));
         }
     }
+    if (result == ARC_RESULT_TEMPERROR)
+        reason.state = VALUE_FAULT;
     message->result = result;
     probe_set_word(run, RESULT, result);
     if (result == ARC_RESULT_PASS)
@@ -292,7 +294,7 @@ static void conclude_chain(struct probe_run *run)
     else
         probe_set_fault(run, SEALERS);
     set_dmarc_passed(run, result);
-    probe_set_text(run, REASON, reason);
+    probe_set(run, REASON, reason);
     set_sets(run);
     probe_finish(run);
 }

@@ -88,6 +88,7 @@ struct rdns_work {
         *names[NAMES_MAX]; /* sorted, so that the result does not hang on the order of answers */
     enum name_state states[NAMES_MAX];
     size_t count;
+    bool more; /* names that are not tried, any of which might lead back */
 };
 
 static void conclude_rdns(struct probe_run *run, enum rdns rdns, const char *name)
@@ -114,7 +115,7 @@ static void conclude_rdns(struct probe_run *run, enum rdns rdns, const char *nam
 static void settle_rdns(struct probe_run *run, bool time_is_up)
 {
     const struct rdns_work *work = run->work;
-    bool fault = false;
+    bool fault = work->more;
     size_t i;
 
     for (i = 0; i < work->count; i++) {
@@ -164,9 +165,14 @@ static void collect_names(struct probe_run *run, const struct dns_answer *answer
             names[count++] = arena_strdup(run->arena, domain);
     }
     qsort(names, count, sizeof(names[0]), compare_names);
-    for (i = 0; i < count && work->count < NAMES_MAX; i++)
-        if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
+    for (i = 0; i < count && !work->more; i++) {
+        if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
+            continue;
+        if (work->count == NAMES_MAX)
+            work->more = true;
+        else
             work->names[work->count++] = names[i];
+    }
 }
 
 static void got_ptr(struct probe_run *run, const struct dns_answer *answer, uintptr_t tag)

@@ -33,7 +33,8 @@ struct reader {
     struct from_header *from;
     const char *next, *end; /* what has not been read */
     const char *behind;     /* the end of the token before the current one */
-    bool quotes, comments;  /* '"' and '(' mean something: all of them so far were closed */
+    bool quotes;            /* '"' means something: all of them so far were closed */
+    const char *torn;       /* the first '(' that is never closed: from there on none counts */
     struct token token;
     /* The words that would be the local part if an '@' came next, unquoted. */
     char *local;
@@ -42,6 +43,8 @@ struct reader {
     bool after_dot;
     char *domain; /* room for reading a domain */
     char name[DOMAIN_SIZE];
+    bool angled;   /* this mailbox has an address in brackets, and that could be read */
+    bool shadowed; /* it has one without, which does not stand behind TORN */
     bool unclear;
 };
 
@@ -73,23 +76,20 @@ static const char *find_close(const char *at, const char *end, char open, char c
     return NULL;
 }
 
-/* White space and comments.  One that is never closed is none; but some readers would not see the
- * address behind it, and so nobody can tell whether it is one. */
+/* White space and comments.  One that is never closed is none. */
 static void skip_space(struct reader *reader, struct token *token)
 {
     const char *close;
 
     for (; reader->next < reader->end; reader->next++) {
-        if (*reader->next == '(' && reader->comments) {
+        if (*reader->next == '(' && reader->torn == NULL) {
             close = find_close(reader->next, reader->end, '(', ')');
             token->apart = true;
             if (close != NULL) {
                 reader->next = close - 1;
                 continue;
             }
-            reader->comments = false;
-            if (memchr(reader->next, '@', (size_t)(reader->end - reader->next)) != NULL)
-                reader->unclear = true;
+            reader->torn = reader->next;
         }
         if (!is_blank(*reader->next) && *reader->next != '(' && *reader->next != ')')
             break;
@@ -276,15 +276,23 @@ static struct from_author make_author(struct reader *reader, size_t length, bool
     return author;
 }
 
-/* At an '@': reads the domain and counts the author. */
+/* At an '@': reads the domain and counts the author.  An '@' with nothing behind it is no second
+ * author to an address in brackets. */
 static void read_address(struct reader *reader, bool angle)
 {
     const char *at = reader->local_at != NULL ? reader->local_at : reader->token.at;
     bool good = reader->local_at != NULL;
     struct from_author author = {.sent = "", .address = "", .domain = ""};
     bool literal;
-    size_t length = read_domain_text(reader, &literal);
+    size_t length;
 
+    if (!angle && (reader->torn == NULL || reader->token.at < reader->torn))
+        reader->shadowed = true;
+    length = read_domain_text(reader, &literal);
+    if (length == 0 && reader->angled && !is_torn(reader, angle)) {
+        forget_local(reader);
+        return;
+    }
     while (is_torn(reader, angle)) {
         good = false;
         advance(reader, false);
@@ -293,6 +301,8 @@ static void read_address(struct reader *reader, bool angle)
         author = make_author(reader, length, literal);
     if (!good || (!literal && author.domain[0] == '\0'))
         reader->from->bad = true;
+    else if (angle)
+        reader->angled = true;
     if (reader->from->count < FROM_AUTHORS_KEPT)
         author.sent = arena_strndup(reader->arena, at, (size_t)(reader->behind - at));
     add_author(reader->from, author);
@@ -309,7 +319,8 @@ static void skip_route(struct reader *reader)
 }
 
 /* At a '<': what is in brackets is the address, and what seemed to be one before it was the display
- * name: BEFORE is the state without that.  Returns whether there was an address. */
+ * name: BEFORE is the state without that.  But who takes a comment that is never closed to reach to
+ * the end sees only the one before it.  Returns whether there was an address. */
 static bool read_angle(struct reader *reader, const struct from_header *before)
 {
     advance(reader, false);
@@ -320,6 +331,8 @@ static bool read_angle(struct reader *reader, const struct from_header *before)
          advance(reader, false)) {
         if (is_at(reader, '@')) {
             *reader->from = *before;
+            if (reader->shadowed && reader->torn != NULL)
+                reader->unclear = true;
             read_address(reader, true);
             return true;
         }
@@ -339,6 +352,7 @@ static bool read_element(struct reader *reader)
     bool bracketed = false;
     bool any = false;
 
+    reader->angled = reader->shadowed = false;
     forget_local(reader);
     for (; !ends_element(reader) && !is_at(reader, ':'); any = true) {
         if (is_at(reader, '@')) {
@@ -383,12 +397,8 @@ static void read_field(struct reader *reader)
 
 void from_header_add(struct from_header *from, struct arena *arena, const char *text, size_t length)
 {
-    struct reader reader = {.arena = arena,
-                            .from = from,
-                            .next = text,
-                            .end = text + length,
-                            .quotes = true,
-                            .comments = true};
+    struct reader reader = {
+        .arena = arena, .from = from, .next = text, .end = text + length, .quotes = true};
 
     from->fields++;
     if (length > FROM_FIELD_MAX) {

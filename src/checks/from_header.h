@@ -13,9 +13,10 @@ struct arena;
  *
  * Display names, comments and encoded words never give an address.  What breaks the grammar but has
  * only one meaning is read (a comma or an '@' in a display name that should have been quoted, a
- * missing bracket or closing quote).  Where two readers could see two addresses, both are counted;
- * where it cannot be told what the domain is, the author has none and the field is bad.  So nobody
- * is given a domain that a mail program would not show.
+ * missing bracket, closing quote or end of a comment, an '@' with nothing behind it after an
+ * address in brackets).  Where two readers could see two addresses, both are counted; where it
+ * cannot be told what the domain is, the author has none and the field is bad.  So nobody is given
+ * a domain that a mail program would not show.
  *
  * Pure; each field takes time in proportion to its length.
  */

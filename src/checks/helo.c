@@ -15,8 +15,9 @@ enum helo_fact { HELO, HELO_DOMAIN, HELO_KIND };
 enum helo_kind { KIND_NAME, KIND_LITERAL, KIND_BARE, KIND_INVALID, KIND_OURS };
 
 static const struct fact_row facts[] = {
-    [HELO] = {"helo", FACT_TEXT, STAGE_HELO, SCOPE_CONNECTION, NULL,
-              "the name in HELO or EHLO as it was sent"},
+    /* Names of hosts have no case, whatever is sent. */
+    [HELO] = {"helo", FACT_LOCAL_PART, STAGE_HELO, SCOPE_CONNECTION, NULL,
+              "the name in HELO or EHLO as it was sent; compared without case"},
     [HELO_DOMAIN] = {"helo.domain", FACT_DOMAIN, STAGE_HELO, SCOPE_CONNECTION, NULL,
                      "the same as a domain name; empty for literals and what is no name"},
     [HELO_KIND] =

@@ -24,7 +24,14 @@ enum message_fact {
     LIST_ID,
 };
 
-enum header_fault { FAULT_NONE, FAULT_NO_FROM, FAULT_MANY_FROM, FAULT_BAD, FAULT_TOO_BIG };
+enum header_fault {
+    FAULT_NONE,
+    FAULT_NO_FROM,
+    FAULT_MANY_FROM,
+    FAULT_UNCLEAR_FROM,
+    FAULT_BAD,
+    FAULT_TOO_BIG,
+};
 
 enum { HEADER_MAX = 1 << 20 }; /* octets of all fields */
 
@@ -40,7 +47,8 @@ static const struct fact_row facts[] = {
     [FROM_COUNT] = {"from.count", FACT_NUMBER, STAGE_MESSAGE, SCOPE_MESSAGE, NULL,
                     "author addresses in all From fields"},
     [HEADER_FAULT] = {"header.fault", FACT_WORD, STAGE_MESSAGE, SCOPE_MESSAGE,
-                      "none no_from many_from bad too_big", "what is wrong with the header"},
+                      "none no_from many_from unclear_from bad too_big",
+                      "what is wrong with the header"},
     [LIST_ID] = {"list.id", FACT_DOMAIN, STAGE_MESSAGE, SCOPE_MESSAGE, NULL,
                  "identifier of the mailing list (List-Id), or empty"},
 };
@@ -99,13 +107,14 @@ static void take_field(void *stream, const char *name, const char *value)
     struct header *header = stream;
 
     header->octets += strlen(name) + strlen(value) + strlen(":\r\n");
+    /* A From field counts wherever it stands, or what comes before it could hide the author. */
+    if (from_header_is(name))
+        from_header_add(&header->from, header->arena, value, strlen(value));
     if (header->octets > HEADER_MAX)
         return;
     if (!is_field_name(name))
         header->bad_name = true;
-    if (from_header_is(name))
-        from_header_add(&header->from, header->arena, value, strlen(value));
-    else if (strcasecmp(name, "List-Id") == 0 && header->list_id == NULL)
+    if (strcasecmp(name, "List-Id") == 0 && header->list_id == NULL)
         header->list_id = read_list_id(header->arena, value);
 }
 
@@ -124,6 +133,7 @@ static void start_size(struct probe_run *run)
     probe_finish(run);
 }
 
+/* The harmless one comes last: it must not hide another. */
 static enum header_fault fault_of(const struct header *header)
 {
     const struct from_header *from = &header->from;
@@ -134,9 +144,11 @@ static enum header_fault fault_of(const struct header *header)
         return FAULT_MANY_FROM;
     if (from->fields == 0)
         return FAULT_NO_FROM;
-    if (from->bad || header->bad_name)
-        return FAULT_BAD;
-    return from->several_domains ? FAULT_MANY_FROM : FAULT_NONE;
+    if (from->bad)
+        return FAULT_UNCLEAR_FROM;
+    if (from->several_domains)
+        return FAULT_MANY_FROM;
+    return header->bad_name ? FAULT_BAD : FAULT_NONE;
 }
 
 static void start_header(struct probe_run *run)

@@ -13,6 +13,8 @@
  * SPF (RFC 7208): whether the sender's domain lets this client send mail in its name.  The HELO
  * identity and the MAIL FROM identity are checked apart, and one is never taken for the other.
  */
+enum { LOOKUPS_MAX = 10 /* RFC 7208 4.6.4 */ };
+
 enum spf_fact {
     SPF_HELO,
     SPF_RESULT,
@@ -85,8 +87,12 @@ static void conclude_mail(struct probe_run *run, const struct spf_verdict *verdi
     set_text(run, SPF_MECHANISM, verdict->mechanism, fault);
     set_text(run, SPF_PATH, verdict->path, fault);
     set_text(run, SPF_EXPLANATION, verdict->explanation, fault);
-    probe_set(run, SPF_LOOKUPS, value_number(verdict->lookups));
-    probe_set_text(run, SPF_PROBLEM, verdict->problem);
+    /* The record goes on behind the question that failed. */
+    if (fault && verdict->lookups < LOOKUPS_MAX)
+        probe_set(run, SPF_LOOKUPS, value_interval(verdict->lookups, LOOKUPS_MAX));
+    else
+        probe_set(run, SPF_LOOKUPS, value_number(verdict->lookups));
+    set_text(run, SPF_PROBLEM, verdict->problem, fault);
     probe_finish(run);
 }
 

@@ -8,6 +8,66 @@
 /*
  * The engine itself: the present configuration, the number of sessions, the housekeeping.
  */
+
+/* ---- the configurations in use ---- */
+
+/* The present one from now on; returns the one before. */
+static struct wiring *enlist(struct engine *engine, struct wiring *wiring)
+{
+    struct wiring *old;
+
+    pthread_mutex_lock(&engine->lock);
+    wiring->engine = engine;
+    wiring->next = engine->wirings;
+    wiring->link = &engine->wirings;
+    if (wiring->next != NULL)
+        wiring->next->link = &wiring->next;
+    engine->wirings = wiring;
+    engine->wiring_count++;
+    old = engine->wiring;
+    engine->wiring = wiring;
+    pthread_mutex_unlock(&engine->lock);
+    return old;
+}
+
+void engine_wiring_gone(struct engine *engine, struct wiring *wiring)
+{
+    pthread_mutex_lock(&engine->lock);
+    *wiring->link = wiring->next;
+    if (wiring->next != NULL)
+        wiring->next->link = wiring->link;
+    engine->wiring_count--;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* A reference unless the last one has gone, and the wiring is about to leave the list. */
+static bool try_ref(struct wiring *wiring)
+{
+    unsigned refs = atomic_load(&wiring->refs);
+
+    while (refs > 0)
+        if (atomic_compare_exchange_weak(&wiring->refs, &refs, refs + 1))
+            return true;
+    return false;
+}
+
+/* References to all of them, in an array to be freed. */
+static struct wiring **all_wirings(struct engine *engine, size_t *count)
+{
+    struct wiring **all;
+
+    *count = 0;
+    pthread_mutex_lock(&engine->lock);
+    all = xcalloc(engine->wiring_count, sizeof(struct wiring *));
+    for (struct wiring *wiring = engine->wirings; wiring != NULL; wiring = wiring->next)
+        if (try_ref(wiring))
+            all[(*count)++] = wiring;
+    pthread_mutex_unlock(&engine->lock);
+    return all;
+}
+
+/* ---- the engine ---- */
+
 struct engine *engine_new(const struct engine_options *options, struct config *config)
 {
     struct engine *engine = xcalloc(1, sizeof(*engine));
@@ -15,7 +75,7 @@ struct engine *engine_new(const struct engine_options *options, struct config *c
     engine->options = *options;
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->idle, NULL);
-    engine->wiring = wiring_new(config);
+    enlist(engine, wiring_new(config));
     engine->split = split_new(SPLIT_ENTRIES);
     return engine;
 }
@@ -37,14 +97,7 @@ void engine_free(struct engine *engine)
 
 void engine_configure(struct engine *engine, struct config *config)
 {
-    struct wiring *wiring = wiring_new(config);
-    struct wiring *old;
-
-    pthread_mutex_lock(&engine->lock);
-    old = engine->wiring;
-    engine->wiring = wiring;
-    pthread_mutex_unlock(&engine->lock);
-    wiring_unref(old);
+    wiring_unref(enlist(engine, wiring_new(config)));
 }
 
 void engine_random(struct engine *engine, unsigned char *to, size_t count)
@@ -77,9 +130,8 @@ struct config *engine_config(struct engine *engine)
     return config;
 }
 
-void engine_tick(struct engine *engine)
+static void tick(struct engine *engine, const struct wiring *wiring)
 {
-    struct wiring *wiring = present(engine);
     const struct config *config = wiring->config;
 
     config_refresh(wiring->config);
@@ -88,8 +140,20 @@ void engine_tick(struct engine *engine)
         if (check->tick != NULL)
             check->tick(config->check_states[i], engine->options.dns, engine->options.loop);
     }
+}
+
+/* Sessions keep the configuration they began with, but not what its tables held then. */
+void engine_tick(struct engine *engine)
+{
+    size_t count;
+    struct wiring **all = all_wirings(engine, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        tick(engine, all[i]);
+        wiring_unref(all[i]);
+    }
+    free(all);
     split_expire(engine->split, clock_ms());
-    wiring_unref(wiring);
 }
 
 struct engine_session *engine_open(struct engine *engine, const char *listener)

@@ -23,6 +23,7 @@ enum {
     HEADER_VALUE_MAX = 8192, /* octets of a header field that a condition can see */
     RECIPIENTS_MAX = 5000,   /* taken in one transaction; each costs some 10 kB while it lasts */
     SPLITS_MAX = 5,          /* recipients of one session refused with 452 4.5.3 */
+    REMOVALS_MAX = 200,      /* fields; the MTA walks the whole header for each */
     SPLIT_ENTRIES = 10000,
     SPLIT_DAY_MS = 24 * 60 * 60 * 1000,
 };
@@ -81,6 +82,8 @@ struct wired_text {
 
 struct wiring {
     atomic_uint refs;
+    struct engine *engine;       /* that lists it; NULL: none */
+    struct wiring *next, **link; /* in that list; under the engine's lock */
     struct arena *arena;
     struct config *config;
     const struct policy *policy;
@@ -172,6 +175,7 @@ struct transaction {
     unsigned result_fields[2]; /* Authentication-Results, Received-SPF that came */
     struct claim *claims;      /* those of them that are to be removed, the last first */
     size_t claim_count;
+    unsigned *same; /* per rule that sets a field: those of its name that came; NULL: none yet */
 };
 
 struct engine_session {
@@ -315,12 +319,15 @@ bool stream_open(const struct engine_session *session, uint32_t number, void **s
 
 /* Whether this message gets any. */
 bool results_wanted(const struct engine_session *session);
-/* Looks whether a field that came with the message claims to be ours. */
+/* Looks whether a field that came with the message claims to be ours, or would be replaced. */
 void results_note(struct engine_session *session, const char *name, const char *value);
 /* As stage_slots_known(), for the facts that are shown. */
 bool results_known(struct engine_session *session);
 /* Adds the fields to the action; CHANGES has room for two. */
 void results_add(struct engine_session *session, struct header_change *changes);
+/* Whether more fields would have to go than can be asked of the MTA.  MARKED: the rules that set
+ * fields, per rule. */
+bool results_crowded(const struct engine_session *session, const uint8_t *marked);
 /* Adds the removals to the action. */
 void results_remove(struct engine_session *session);
 
@@ -357,7 +364,7 @@ void stage_name_rule(const struct policy *policy, const struct verdict *verdict,
 bool stage_settle_message(struct engine_session *session);
 
 /* ---- own_replies.c ---- */
-enum own_reply { OWN_FAULT, OWN_SPLIT_MESSAGE, OWN_SPLIT_RECIPIENT, OWN_BUSY };
+enum own_reply { OWN_FAULT, OWN_SPLIT_MESSAGE, OWN_SPLIT_RECIPIENT, OWN_BUSY, OWN_CROWDED };
 const struct reply *own_reply(struct arena *arena, enum own_reply which, const char *id);
 const char *own_rule(enum own_reply which);
 
@@ -387,9 +394,11 @@ void records_send(struct engine *engine, const struct record *records);
 /* ---- engine.c ---- */
 struct engine {
     struct engine_options options;
-    pthread_mutex_t lock; /* guards wiring, config and sessions */
+    pthread_mutex_t lock; /* guards wiring, wirings and sessions */
     pthread_cond_t idle;
-    struct wiring *wiring;
+    struct wiring *wiring;  /* the present one */
+    struct wiring *wirings; /* all that somebody refers to, as sessions keep theirs */
+    size_t wiring_count;
     size_t sessions;
     struct split_memory *split;
     unsigned char random[256]; /* octets for ids, from the kernel; under the lock */
@@ -398,5 +407,7 @@ struct engine {
 /* Fills TO with COUNT (at most 256) random octets. */
 void engine_random(struct engine *engine, unsigned char *to, size_t count);
 void engine_session_gone(struct engine *engine);
+/* Nobody refers to WIRING any more: it leaves the list. */
+void engine_wiring_gone(struct engine *engine, struct wiring *wiring);
 
 #endif

@@ -370,6 +370,7 @@ void engine_mta_refused(struct engine_session *session, const char *path, const 
     what.reply =
         arena_printf(session->speech, "%s %s", code != NULL ? code : "", text != NULL ? text : "");
     record_add(session, &what);
+    session->tx.refused_count++;
     session_leave(session);
 }
 

@@ -189,6 +189,15 @@ static bool texts_known(struct engine_session *session, const struct outcome *ou
     return known;
 }
 
+static void say_own(struct engine_session *session, enum own_reply which, struct record_what *what)
+{
+    session->action.reply = own_reply(session->speech, which, session->tx.id);
+    what->rule = own_rule(which);
+    what->at = NULL;
+    what->fault = NULL;
+    what->verdict = "defer";
+}
+
 /* What is said: a reply, a quarantine, or nothing. */
 static void say_message(struct engine_session *session, const struct outcome *outcome,
                         const struct mixed_verdict *mixed, struct record_what *what)
@@ -203,16 +212,14 @@ static void say_message(struct engine_session *session, const struct outcome *ou
     what->verdict = verdict_word(policy, verdict);
     what->reply = "";
     if (mixed->split) {
-        action->reply = own_reply(session->speech, OWN_SPLIT_MESSAGE, session->tx.id);
-        what->rule = own_rule(OWN_SPLIT_MESSAGE);
-        what->at = NULL;
-        what->fault = NULL;
-        what->verdict = "defer";
+        say_own(session, OWN_SPLIT_MESSAGE, what);
         if (!session->observe)
             split_note(session->engine->split, &session->inputs.client,
                        session->inputs.sender.address, clock_ms(), SPLIT_DAY_MS);
     } else if (verdict->kind == VERDICT_REPLY || verdict->kind == VERDICT_FAULT) {
         action->reply = stage_reply(session, speaker, verdict);
+    } else if (results_crowded(session, outcome->marked)) {
+        say_own(session, OWN_CROWDED, what);
     } else if (verdict->kind == VERDICT_QUARANTINE) {
         action->reason = expand(session, speaker, &policy->rules[verdict->rule]);
         action->kind = ACTION_QUARANTINE;
@@ -246,8 +253,9 @@ bool stage_settle_message(struct engine_session *session)
     struct mixed_verdict mixed;
     enum mixed rule = policy->mixed;
 
-    /* Every recipient was refused, or would have been. */
-    if (session->tx.taken == NULL && session->tx.refused_count > 0)
+    /* Every recipient was refused, or would have been, by us or by the MTA, which does not always
+     * tell: there is nobody whom the message could reach. */
+    if (session->tx.taken == NULL)
         return true;
     if (!collect(session, &outcome))
         return false;

@@ -33,6 +33,12 @@ static const struct {
                   452,
                   {4, 5, 3},
                   "Too many recipients in one transaction, please send to the others in another"},
+    /* RFC 3463 3.4: other mail system status. */
+    [OWN_CROWDED] = {"postern:busy",
+                     451,
+                     {4, 3, 0},
+                     "Too many header fields of one name that would have to be removed from this "
+                     "message"},
 };
 
 const struct reply *own_reply(struct arena *arena, enum own_reply which, const char *id)

@@ -131,6 +131,38 @@ bool results_wanted(const struct engine_session *session)
            session->inputs.auth_user[0] == '\0' && own_id(session)[0] != '\0';
 }
 
+/* A rule's field takes the place of those of its name. */
+static void count_same(struct engine_session *session, const char *name)
+{
+    const struct policy *policy = session->wiring->policy;
+    struct transaction *tx = &session->tx;
+    size_t length = strlen(name);
+
+    if (!policy->has_headers)
+        return;
+    if (tx->same == NULL)
+        tx->same = arena_alloc(session->spans[SPAN_TRANSACTION].arena,
+                               policy->rule_count * sizeof(tx->same[0]));
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        const struct rule *rule = &policy->rules[i];
+        if (rule->outcome == OUTCOME_HEADER && strncasecmp(rule->text, name, length) == 0 &&
+            rule->text[length] == ':')
+            tx->same[i]++;
+    }
+}
+
+bool results_crowded(const struct engine_session *session, const uint8_t *marked)
+{
+    const struct transaction *tx = &session->tx;
+
+    if (tx->claim_count > REMOVALS_MAX)
+        return true;
+    for (size_t i = 0; tx->same != NULL && i < session->wiring->policy->rule_count; i++)
+        if (marked[i] && tx->same[i] > REMOVALS_MAX)
+            return true;
+    return false;
+}
+
 void results_note(struct engine_session *session, const char *name, const char *value)
 {
     struct transaction *tx = &session->tx;
@@ -139,6 +171,7 @@ void results_note(struct engine_session *session, const char *name, const char *
     struct claim *claim;
     unsigned index;
 
+    count_same(session, name);
     if (!session->wiring->removes || (!spf && strcasecmp(name, AUTHENTICATION_RESULTS) != 0))
         return;
     index = ++tx->result_fields[spf];

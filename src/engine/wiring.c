@@ -183,6 +183,8 @@ void wiring_unref(struct wiring *wiring)
 {
     if (wiring == NULL || atomic_fetch_sub_explicit(&wiring->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (wiring->engine != NULL)
+        engine_wiring_gone(wiring->engine, wiring);
     config_unref(wiring->config);
     arena_free(wiring->arena);
 }

@@ -28,57 +28,6 @@ static bool needs(const struct rule *rule, slot_t slot)
 
 /* ---- fault words ---- */
 
-/* A test in COND that names the fault word of its fact (SLOT, or any fact where that is SLOT_NONE).
- * NEGATED: whether COND stands under a `not`; WANTED: under how many such tests are looked for: 0
- * even, 1 odd, -1 either. */
-static const struct cond *find_fault_word(const struct layout *layout, const struct cond *cond,
-                                          slot_t slot, bool negated, int wanted)
-{
-    const struct cond *found = NULL;
-    const struct slot *fact;
-    size_t i;
-
-    if (cond->kind == COND_TEST) {
-        fact = &layout->slots[cond->slot];
-        if (fact->type != FACT_WORD || (slot != SLOT_NONE && slot != cond->slot) ||
-            (wanted >= 0 && negated != (wanted == 1)))
-            return NULL;
-        for (i = 0; i < cond->operand_count; i++) {
-            if (fact->fault_word < fact->word_count && cond->operands[i].number == fact->fault_word)
-                return cond;
-        }
-        return NULL;
-    }
-    if (cond_constant(cond) != CONSTANT_NOT)
-        return NULL;
-    if (cond->kind == COND_NOT)
-        negated = !negated;
-    for (i = 0; i < cond->part_count && found == NULL; i++)
-        found = find_fault_word(layout, cond->parts[i], slot, negated, wanted);
-    return found;
-}
-
-/* A condition like `spf.result == temperror` is true, but says only that something could not be
- * found out. */
-static void lint_refusal_in_fault(struct lint *lint, const struct rule *rule)
-{
-    const struct layout *layout = lint->policy->layout;
-    const struct cond *test;
-    const struct slot *fact;
-
-    if (!replies(rule) || rule->code < 500)
-        return;
-    test = find_fault_word(layout, rule->when, SLOT_NONE, false, 0);
-    if (test == NULL)
-        return;
-    fact = &layout->slots[test->slot];
-    builder_error(
-        lint->builder, &rule->at,
-        "rule '%s' refuses for good (%d) when '%s' is '%s', which only says that it could "
-        "not be found out; answer 4xx",
-        rule->name, rule->code, fact->name, fact->words[fact->fault_word]);
-}
-
 /* Whether NAME has the part WORD: "rate" in "client.rate". */
 static bool has_part(const char *name, const char *word)
 {
@@ -103,7 +52,7 @@ static void lint_deferral(struct lint *lint, const struct rule *rule)
     size_t i;
 
     if (!replies(rule) || rule->code >= 500 ||
-        find_fault_word(layout, rule->when, SLOT_NONE, false, -1) != NULL)
+        plan_fault_word(layout, rule->when, SLOT_NONE, false, -1) != NULL)
         return;
     for (i = 0; i < rule->slot_count; i++) {
         const char *name = layout->slots[rule->slots[i]].name;
@@ -147,7 +96,7 @@ static void lint_unavailable(struct lint *lint)
             (rule->observe && !tester->observe))
             continue;
         if (rule->on_fault_defer ||
-            find_fault_word(policy->layout, rule->when, status, false, 0) != NULL)
+            plan_fault_word(policy->layout, rule->when, status, false, 0) != NULL)
             covered = true;
     }
     if (tester != NULL && !covered)
@@ -350,10 +299,12 @@ void plan_lint(struct policy_builder *builder, const struct policy *policy, int3
     struct lint lint = {builder, policy, today};
     size_t i;
 
+    if (policy->rule_count == 0 && !builder->failed)
+        builder_warning(builder, NULL, "there is no rule: nothing is ever refused");
     for (i = 0; i < policy->rule_count; i++) {
         const struct rule *rule = &policy->rules[i];
 
-        lint_refusal_in_fault(&lint, rule);
+        plan_lint_faults(builder, policy, rule, today);
         lint_deferral(&lint, rule);
         lint_521(&lint, rule);
         lint_holder(&lint, rule);

@@ -145,6 +145,18 @@ bool plan_holds(const struct rule *rule, int32_t today);
 const struct slot *plan_later(const struct policy *policy, const struct rule *rule,
                               enum stage stage);
 
+/* ---- plan_faults.c ---- */
+
+/* A test in COND that names the fault word of its fact (SLOT, or any fact where that is SLOT_NONE).
+ * NEGATED: whether COND stands under a `not`; WANTED: under how many such tests are looked for: 0
+ * even, 1 odd, -1 either. */
+const struct cond *plan_fault_word(const struct layout *layout, const struct cond *cond,
+                                   slot_t slot, bool negated, int wanted);
+
+/* Reports where a refusal for good would rest on a fault because of RULE. */
+void plan_lint_faults(struct policy_builder *builder, const struct policy *policy,
+                      const struct rule *rule, int32_t today);
+
 /* ---- plan_lint.c ---- */
 void plan_lint(struct policy_builder *builder, const struct policy *policy, int32_t today);
 

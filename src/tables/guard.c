@@ -105,8 +105,10 @@ static void compare(const char *domain, void *value, void *arg)
 
     if (now != before)
         comparison->differs = true;
-    /* Where a domain has a handful of entries, the loss of one is more than any share. */
-    if (now >= before || before - now == 1 || (before - now) * 100 <= before * comparison->percent)
+    /* Where a domain has a handful of entries, the loss of one is more than any share; but the last
+     * one is the domain itself, and may be its catch-all. */
+    bool is_one_of_several = before - now == 1 && now > 0;
+    if (now >= before || is_one_of_several || (before - now) * 100 <= before * comparison->percent)
         return;
     comparison->shrunk++;
     if (comparison->worst == NULL ||

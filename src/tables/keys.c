@@ -304,8 +304,13 @@ static void walk_address(const struct table_key *key, struct walk *walk)
         try(walk, PROBE_TEXT, "<>");
         return;
     }
-    if (!try_mailboxes(walk) && !try_domains(walk))
-        try_users(walk, PROBE_USER_AT);
+    if (try_mailboxes(walk) || try_domains(walk))
+        return;
+    /* access(5) has no such key, but who writes one means it. */
+    if (key->domain[0] != '\0' &&
+        try(walk, PROBE_AT_DOMAIN, arena_printf(walk->arena, "@%s", key->domain)))
+        return;
+    try_users(walk, PROBE_USER_AT);
 }
 
 static void walk_whole(const struct table_key *key, struct walk *walk)

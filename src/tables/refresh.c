@@ -279,7 +279,9 @@ void table_inherit(struct table *table, struct table *old)
         return;
     bool counts =
         table->guard != NULL && old->guard != NULL && guard_inherit(table->guard, old->guard);
-    if (table->image != NULL && !counts)
+    /* What was read of a file that somebody is writing is judged against the image that there was.
+     */
+    if (table->image != NULL && !counts && !table->unsettled)
         return;
     struct image *image = table_image(old);
     if (image == NULL)

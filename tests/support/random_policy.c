@@ -312,6 +312,13 @@ static bool rests_on_fault(const struct naive_cond *cond, bool negated)
     return false;
 }
 
+/* A final rule that a test of a fault word keeps silent: what is below it may not say 5xx. */
+static bool is_silenced_by_fault(const struct naive_rule *rule)
+{
+    return rule->outcome != 'H' && !rule->observe && !rule->over && rule->code < 500 &&
+           rests_on_fault(rule->when, true);
+}
+
 static int random_code(struct random_policy *policy, const struct naive_cond *when, bool early)
 {
     if (rests_on_fault(when, false) || random_chance(policy, 25))
@@ -336,7 +343,7 @@ static void random_rules(struct random_policy *policy)
 {
     struct naive_case *naive = &policy->naive;
     int count = 1 + random_below(policy, 7);
-    bool early = true;
+    bool early = true, silenced = false;
     int i;
 
     for (i = 0; i < count; i++) {
@@ -349,7 +356,9 @@ static void random_rules(struct random_policy *policy)
         rule->over = random_chance(policy, 4);
         rule->on_fault_defer = rule->outcome != 'H' && random_chance(policy, 20);
         if (rule->outcome == 'R')
-            rule->code = random_code(policy, rule->when, early);
+            rule->code = silenced ? 451 : random_code(policy, rule->when, early);
+        if (is_silenced_by_fault(rule))
+            silenced = true;
         if (rule->outcome != 'H' && latest_stage(rule->when) > AT_MAIL)
             early = false;
     }

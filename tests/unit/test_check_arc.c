@@ -263,13 +263,13 @@ static void test_keys(void **state)
         {p, seal_key_record(props->other),
          "pass sealers=two.example, one.example dmarc=yes reason="},
         {"!fault", seal_key_record(props->other),
-         "~temperror sealers=~ dmarc=~ reason=ARC-Seal i=1 of one.example: key "
+         "~temperror sealers=~ dmarc=~ reason=~ARC-Seal i=1 of one.example: key "
          "s._domainkey.one.example: SERVFAIL"},
         {good, "!fault",
-         "~temperror sealers=~ dmarc=~ reason=ARC-Message-Signature i=2 of two.example: key "
+         "~temperror sealers=~ dmarc=~ reason=~ARC-Message-Signature i=2 of two.example: key "
          "s._domainkey.two.example: SERVFAIL"},
         {"!silent", seal_key_record(props->other),
-         "~temperror sealers=~ dmarc=~ reason=ARC-Seal i=1 of one.example: key "
+         "~temperror sealers=~ dmarc=~ reason=~ARC-Seal i=1 of one.example: key "
          "s._domainkey.one.example: no answer in time"},
         {"!silent", "!noname",
          "fail sealers= dmarc=no reason=ARC-Message-Signature i=2 of two.example: there is no key"},

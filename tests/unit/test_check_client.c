@@ -134,16 +134,31 @@ static void test_rdns(void **state)
           {"b.test", DNS_A, "192.0.2.1"}},
          "ptr=a.test name=~ rdns=~temperror",
          NULL},
-        /* No more than ten names are tried. */
+        /* No more than ten names are tried; what the others would say is not known. */
         {"192.0.2.9",
          "",
          {{PTR4, DNS_PTR,
            "a0.test, a1.test, a2.test, a3.test, a4.test, a5.test, a6.test, a7.test, a8.test, "
            "a9.test, b.test"},
           {"b.test", DNS_A, "192.0.2.9"}},
-         "ptr=a0.test name= rdns=fail",
+         "ptr=a0.test name=~ rdns=~temperror",
          "PTR " PTR4 ", A a0.test, A a1.test, A a2.test, A a3.test, A a4.test, A a5.test, "
          "A a6.test, A a7.test, A a8.test, A a9.test"},
+        {"192.0.2.9",
+         "",
+         {{PTR4, DNS_PTR,
+           "a0.test, a1.test, a2.test, a3.test, a4.test, a5.test, a6.test, a7.test, a8.test, "
+           "a9.test, A9.test"}},
+         "ptr=a0.test name= rdns=fail",
+         NULL},
+        {"192.0.2.9",
+         "",
+         {{PTR4, DNS_PTR,
+           "a0.test, a1.test, a2.test, a3.test, a4.test, a5.test, a6.test, a7.test, a8.test, "
+           "a9.test, b.test"},
+          {"a9.test", DNS_A, "192.0.2.9"}},
+         "ptr=a9.test name=a9.test rdns=pass",
+         NULL},
         {NULL, "mail.d.test", {{0}}, "ptr= name= rdns=pass", ""},
     };
     struct bench *bench = bench_new(&check_client, NULL, "", NULL);

@@ -294,6 +294,8 @@ static void test_signatures(void **state)
          "pass reject example.com dkim yes"},
         {"fail", "example.com, s, fail", "fail reject example.com none no"},
         {"!fault !fault", "!fault", "~temperror reject example.com ~none ~"},
+        /* Some were not looked at. */
+        {"temperror !fault", "!fault", "~temperror reject example.com ~none ~"},
     };
     struct bench *bench = bench_new(&check_dmarc, NULL, "", NULL);
     struct inputs inputs = bench_inputs();

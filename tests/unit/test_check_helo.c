@@ -78,10 +78,19 @@ static void test_kinds(void **state)
     }
 }
 
+/* `helo == mx.example.org` means the host, however it writes its name. */
+static void test_case(void **state)
+{
+    (void)state;
+    assert_string_equal(check_helo.facts[0].name, "helo");
+    assert_int_equal(check_helo.facts[0].type, FACT_LOCAL_PART);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_case),
     };
 
     /* A table without a file is logged, which is no matter of these tests. */

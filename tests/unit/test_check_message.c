@@ -54,11 +54,23 @@ static const struct {
     {"To: a@example.org\n", "count=3 from= domain= count=0 fault=no_from id="},
     {"Resent-From: a@example.org\nSender: b@example.org\n",
      "count=3 from= domain= count=0 fault=no_from id="},
-    {"From:\n", "count=3 from= domain= count=0 fault=bad id="},
-    {"From: nobody\n", "count=3 from= domain= count=0 fault=bad id="},
+    {"From:\n", "count=3 from= domain= count=0 fault=unclear_from id="},
+    {"From: nobody\n", "count=3 from= domain= count=0 fault=unclear_from id="},
     {"From: Nobody:;\n", "count=3 from= domain= count=0 fault=none id="},
-    {"From: a@b@c\n", "count=3 from=[a@b@c] domain= count=1 fault=bad id="},
-    {"From: a@example.org (b@example.net\n", "count=3 from= domain= count=2 fault=bad id="},
+    {"From: a@b@c\n", "count=3 from=[a@b@c] domain= count=1 fault=unclear_from id="},
+    {"From: a@example.org (b@example.net\n", "count=3 from= domain= count=2 fault=many_from id="},
+    {"From: a@example.org (b <c@example.net>\n",
+     "count=3 from= domain= count=1 fault=unclear_from id="},
+    {"From: CEO <a@example.org> (@\n",
+     "count=3 from=a@example.org domain=example.org count=1 fault=none id="},
+    {"From: CEO <a@example.org> x@\n",
+     "count=3 from=a@example.org domain=example.org count=1 fault=none id="},
+    {"From: CEO (@ <a@example.org>\n",
+     "count=3 from=a@example.org domain=example.org count=1 fault=none id="},
+    {"From: CEO <a@example.org>, x@\n", "count=3 from= domain= count=2 fault=unclear_from id="},
+    {"X y: z\nFrom: a@example.org, b@example.net\n",
+     "count=3 from= domain= count=2 fault=many_from id="},
+    {"X y: z\nFrom: a@b@c\n", "count=3 from=[a@b@c] domain= count=1 fault=unclear_from id="},
     {"From: a@[192.0.2.1]\n", "count=3 from=a@[192.0.2.1] domain= count=1 fault=none id="},
     {"From: a@example.org\nX\xe4: y\n",
      "count=3 from=a@example.org domain=example.org count=1 fault=bad id="},
@@ -120,6 +132,18 @@ static void test_too_big(void **state)
     bench_run(bench, "header", &inputs, false);
     assert_string_equal(bench_fact(bench, "header.fault"), "too_big");
     assert_string_equal(bench_fact(bench, "from.domain"), "");
+    /* What comes first does not hide the author. */
+    bench_stream(bench, &inputs);
+    for (i = 0; i < 11; i++)
+        bench_header(bench, "X", field);
+    bench_header(bench, "From", " a@example.org");
+    bench_run(bench, "header", &inputs, false);
+    assert_string_equal(bench_fact(bench, "header.fault"), "too_big");
+    assert_string_equal(bench_fact(bench, "from.domain"), "example.org");
+    bench_header(bench, "From", " b@example.net");
+    bench_run(bench, "header", &inputs, false);
+    assert_string_equal(bench_fact(bench, "from.domain"), "");
+    assert_string_equal(bench_fact(bench, "from.count"), "2");
     bench_free(bench);
     free(field);
 }

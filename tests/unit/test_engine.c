@@ -3,8 +3,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -347,6 +349,50 @@ static void a_new_configuration_is_for_new_sessions(void **state)
     rig_free(rig);
 }
 
+static void write_names(const char *path, const char *names)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    fputs(names, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A session keeps its configuration, not what was in the files of its tables. */
+static void tables_of_old_sessions_are_refreshed(void **state)
+{
+    char path[] = "/tmp/postern-names-XXXXXX";
+    char text[160];
+    struct rig *rig;
+    struct engine_session *old, *older;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    write_names(path, "a@example.org\n");
+    snprintf(text, sizeof(text),
+             "table known file:%s; rule r { when rcpt not in known; reply 550 5.1.1 \"no\"; }",
+             path);
+    rig = rig_new(&(struct rig_options){0}, text);
+    older = rig_session(rig);
+    rig_configure(rig, text);
+    old = rig_session(rig);
+    rig_configure(rig, text);
+    rig_mail(rig, old, "<a@example.com>");
+    assert_string_equal(rig_rcpt(rig, old, "<new@example.org>"), "550 5.1.1 no (ref ID)");
+    write_names(path, "a@example.org\nnew@example.org\n");
+    engine_tick(rig_engine(rig));
+    engine_close(older);
+    engine_tick(rig_engine(rig));
+    rig_mail(rig, old, "<a@example.com>");
+    assert_string_equal(rig_rcpt(rig, old, "<new@example.org>"), "continue");
+    engine_close(old);
+    engine_tick(rig_engine(rig));
+    rig_free(rig);
+    unlink(path);
+}
+
 static void everything_is_found_out(void **state)
 {
     static const struct rig_answer dns[] = {
@@ -387,6 +433,7 @@ int main(void)
         cmocka_unit_test(refused_recipients_do_not_count),
         cmocka_unit_test(no_helo_at_all),
         cmocka_unit_test(a_new_configuration_is_for_new_sessions),
+        cmocka_unit_test(tables_of_old_sessions_are_refreshed),
         cmocka_unit_test(everything_is_found_out),
     };
 

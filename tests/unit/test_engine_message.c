@@ -412,6 +412,26 @@ static void records_what_the_mta_refused(void **state)
     rig_free(rig);
 }
 
+/* Who was refused by the MTA gets nothing, whether the MTA told of it or not. */
+static void nobody_is_left(void **state)
+{
+    struct rig *rig = rig_new(&(struct rig_options){0},
+                              "rule r { when rcpt == b@example.org; reply 550 5.7.1 \"no\"; }");
+    struct engine_session *session = rig_session(rig);
+
+    (void)state;
+    for (int told = 0; told < 2; told++) {
+        rig_mail(rig, session, "<a@example.com>");
+        if (told)
+            engine_mta_refused(session, "<b@example.org>", "5.1.1", "User unknown");
+        rig_stage(rig, session, STAGE_DATA);
+        assert_string_equal(rig_message(rig, session), "continue");
+        assert_int_equal(rig_records(rig), told);
+    }
+    engine_close(session);
+    rig_free(rig);
+}
+
 static void keys_come_in_one_order(void **state)
 {
     static const char head[] = "id verdict stage rule at reply client name helo sender rcpt qid "
@@ -455,6 +475,7 @@ int main(void)
         cmocka_unit_test(finds_derived_facts),
         cmocka_unit_test(nothing_from_outside_forges_a_record),
         cmocka_unit_test(records_what_the_mta_refused),
+        cmocka_unit_test(nobody_is_left),
         cmocka_unit_test(keys_come_in_one_order),
     };
 

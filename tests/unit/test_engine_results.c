@@ -147,6 +147,49 @@ static void adds_and_removes(void **state)
     }
 }
 
+/* Each removal makes the MTA walk the whole header. */
+static void removes_so_many_and_no_more(void **state)
+{
+    static const struct {
+        const char *name, *value;
+        unsigned count;
+        bool busy;
+    } crowds[] = {
+        {"Authentication-Results", " mx.example.org; none", 200, false},
+        {"Authentication-Results", " mx.example.org; none", 201, true},
+        {"Authentication-Results", " example.net; none", 201, false},
+        {"x-mark", " no", 200, false},
+        {"x-mark", " no", 201, true},
+        {"X-Mar", " no", 201, false},
+        {"X-Other", " no", 201, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(crowds) / sizeof(crowds[0]); i++) {
+        struct rig *rig = rig_new(&(struct rig_options){.dns = dns},
+                                  "results { remove_forged yes; } "
+                                  "rule mark { when true; header \"X-Mark: yes\"; } "
+                                  "rule other { when false; header \"X-Other: yes\"; }");
+        struct engine_session *session = rig_session(rig);
+        const char *said;
+
+        rig_mail(rig, session, "<a@example.com>");
+        rig_rcpt(rig, session, "<b@example.org>");
+        rig_stage(rig, session, STAGE_DATA);
+        for (unsigned j = 0; j < crowds[i].count; j++)
+            engine_header(session, crowds[i].name, crowds[i].value);
+        said = rig_stage(rig, session, STAGE_MESSAGE);
+        assert_int_equal(strncmp(said, "451 4.3.0 ", 10) == 0, crowds[i].busy);
+        assert_int_equal(strncmp(said, "continue; ", 10) == 0, !crowds[i].busy);
+        if (crowds[i].busy) {
+            assert_string_equal(rig_field(rig, 0, "rule"), "postern:busy");
+            assert_string_equal(rig_field(rig, 0, "verdict"), "defer");
+        }
+        engine_close(session);
+        rig_free(rig);
+    }
+}
+
 /* What is shown is waited for, but not longer than the budget. */
 static void waits_for_what_is_shown(void **state)
 {
@@ -198,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adds_and_removes),
+        cmocka_unit_test(removes_so_many_and_no_more),
         cmocka_unit_test(waits_for_what_is_shown),
         cmocka_unit_test(tells_of_lists_of_good_senders),
     };

@@ -89,12 +89,47 @@ static const struct row comments[] = {
     {"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
      "pete@silly.test | silly.test"},
     {"\"not (a comment\" <john@example.org>", "john@example.org | example.org"},
-    {"John <john@example.org> (a@bank.example", "john@example.org, a@bank.example |  bad unclear"},
+    {"John <john@example.org> (a@bank.example", "john@example.org, a@bank.example | "},
     {"John <john@example.org> (and so on", "john@example.org | example.org"},
     {"John <john@example.org>)", "john@example.org | example.org"},
     {":-) John <john@example.org>", "john@example.org | example.org"},
     {"a@bank.example (x <y@evil.test>", "y@evil.test |  bad unclear"},
     {"a@bank.example(x)evil.test", "? |  bad"},
+    {"a@bank.example@ (x <y@evil.test>", "y@evil.test |  bad unclear"},
+    {"a@bank.example <y@evil.test> (x@", "y@evil.test | evil.test"},
+    {"a@bank.example (x, <y@evil.test>", "a@bank.example, y@evil.test | "},
+    {"a@bank.example (x@evil.test", "a@bank.example, x@evil.test | "},
+    {"John (a@bank.example", "a@bank.example | bank.example"},
+    {"John (a@evil.test <a@bank.example>", "a@bank.example | bank.example"},
+    {"John (<a@bank.example> (<x@evil.test>)", "a@bank.example, x@evil.test | "},
+};
+
+/* Rubbish around an address in brackets does not take the author away; what could be the address of
+ * another does. */
+static const struct row rubbish[] = {
+    {"CEO <ceo@bank.example> (@", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example> x@", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example> foo@", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example> @", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example>@", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example> \"@", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example> <x@", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example> <x@>", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example> (x", "ceo@bank.example | bank.example"},
+    {"CEO (@ <ceo@bank.example>", "ceo@bank.example | bank.example"},
+    {"CEO (@ <ceo@bank.example> (@", "ceo@bank.example | bank.example"},
+    {"(@ <ceo@bank.example>", "ceo@bank.example | bank.example"},
+    {"CEO x@ <ceo@bank.example>", "ceo@bank.example | bank.example"},
+    {"CEO <ceo@bank.example>, x@", "ceo@bank.example, ? |  bad"},
+    {"CEO <ceo@bank.example> x@y@", "ceo@bank.example, ? |  bad"},
+    {"CEO <ceo@bank.example> x@@", "ceo@bank.example, ? |  bad"},
+    {"CEO <ceo@bank.example> x@\"evil.test\"", "ceo@bank.example, ? |  bad"},
+    {"CEO <ceo@bank.example> x@evil.test", "ceo@bank.example, x@evil.test | "},
+    {"CEO <ceo@bank.example> (x <x@evil.test>", "ceo@bank.example, x@evil.test | "},
+    {"CEO <ceo@> x@", "?, ? |  bad"},
+    {"ceo@bank.example x@", "ceo@bank.example, ? |  bad"},
+    {"ceo@bank.example (@", "? |  bad"},
+    {"CEO <ceo@bank.example (x>", "? |  bad"},
 };
 
 /* RFC 5322 4.4, and what RFC 5322 A.6.3 shows of it. */
@@ -278,6 +313,7 @@ static void check_rows(const struct row *rows, size_t count)
 
 TABLE_TEST(plain)
 TABLE_TEST(comments)
+TABLE_TEST(rubbish)
 TABLE_TEST(obsolete)
 TABLE_TEST(several)
 TABLE_TEST(groups)
@@ -389,19 +425,13 @@ static void test_field_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_comments),
-        cmocka_unit_test(test_obsolete),
-        cmocka_unit_test(test_several),
-        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_eai),
-        cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_verp),
-        cmocka_unit_test(test_sent),
-        cmocka_unit_test(test_several_fields),
-        cmocka_unit_test(test_nul),
-        cmocka_unit_test(test_huge),
+        cmocka_unit_test(test_plain),      cmocka_unit_test(test_comments),
+        cmocka_unit_test(test_rubbish),    cmocka_unit_test(test_obsolete),
+        cmocka_unit_test(test_several),    cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_eai),
+        cmocka_unit_test(test_broken),     cmocka_unit_test(test_verp),
+        cmocka_unit_test(test_sent),       cmocka_unit_test(test_several_fields),
+        cmocka_unit_test(test_nul),        cmocka_unit_test(test_huge),
         cmocka_unit_test(test_field_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,6 +275,72 @@ static void test_refusal_in_fault(void **state)
         {"rule x { when spf.result == temperror; accept; }", NULL},
         {"rule x { when spf.result != temperror and helo == x; reply 550 5.7.1 \"x\"; }", NULL},
         {"rule x { when spf.result == permerror; reply 550 5.7.1 \"x\"; }", NULL},
+        {"rule x { when dnsbl.faults > 0; reply 550 5.7.1 \"x\"; }",
+         "rule 'x' refuses for good (550) because of 'dnsbl.faults'"},
+        {"rule x { when dnsbl.faults >= 1 and helo == x; reply 554 5.7.1 \"x\"; }",
+         "refuses for good (554) because of 'dnsbl.faults'"},
+        {"rule x { when dnsbl.faults != 0; reply 550 5.7.1 \"x\"; }", "because of 'dnsbl.faults'"},
+        {"rule x { when not dnsbl.faults < 1; reply 550 5.7.1 \"x\"; }",
+         "because of 'dnsbl.faults'"},
+        {"condition c { dnsbl.faults in { 1, 2 } } rule x { when c; reply 550 5.7.1 \"x\"; }",
+         "because of 'dnsbl.faults'"},
+        {"rule x { when dnsbl.faults > 0; reply 451 4.7.1 \"x\"; }", NULL},
+        {"rule x { when dnsbl.faults > 0; accept; }", NULL},
+        {"rule x { when dnsbl.faults == 0 and helo == x; reply 550 5.7.1 \"x\"; }", NULL},
+        {"rule x { when dnsbl.faults < 1 and helo == x; reply 550 5.7.1 \"x\"; }", NULL},
+        {"rule x { when not dnsbl.faults > 0 and helo == x; reply 550 5.7.1 \"x\"; }", NULL},
+    };
+
+    (void)state;
+    check_messages(rows, sizeof(rows) / sizeof(rows[0]), true);
+}
+
+#define NO    " rule no { when true; reply 550 5.7.1 \"x\"; }"
+#define LATER "rule later { when spf.result == temperror; reply 451 4.7.24 \"x\"; } "
+
+static void test_exemption_in_fault(void **state)
+{
+    static const struct message_row rows[] = {
+        {"rule ok { when spf.result != temperror; accept; }" NO,
+         "rule 'ok' does not speak when 'spf.result' is 'temperror', and so rule 'no' "
+         "(test.conf:1) below it refuses for good (550) what only could not be found out; add a "
+         "rule above them: when spf.result == temperror; reply 451"},
+        {"rule ok { when not (spf.result == temperror); accept; }" NO, "and so rule 'no'"},
+        {"rule ok { when spf.result not in { fail, temperror } and helo == x; accept; }" NO,
+         "and so rule 'no'"},
+        {"rule ok { when spf.result == pass and spf.result != temperror; accept; }" NO,
+         "and so rule 'no'"},
+        {"rule ok { when spf.result != temperror; quarantine \"x\"; late; }" NO,
+         "and so rule 'no'"},
+        {"rule ok { when spf.result != temperror; accept; } "
+         "rule no { when helo == x and spf.result == fail or helo == y; reply 550 5.7.1 \"x\"; }",
+         "and so rule 'no'"},
+        /* Somebody defers it. */
+        {LATER "rule ok { when spf.result != temperror; accept; }" NO, NULL},
+        {"rule ok { when spf.result != temperror; accept; } " LATER NO, NULL},
+        {LATER "observe later; rule ok { when spf.result != temperror; accept; }" NO,
+         "and so rule 'no'"},
+        {"rule ok { when spf.result != temperror; accept; }" NO " " LATER, "and so rule 'no'"},
+        {"rule d { when dmarc.result == temperror; reply 451 4.7.1 \"x\"; late; } "
+         "rule ok { when spf.result != temperror; accept; }" NO,
+         "and so rule 'no'"},
+        /* Nothing is refused because of it. */
+        {"rule ok { when spf.result == pass; accept; }" NO, NULL},
+        {"rule ok { when spf.result == temperror; accept; }" NO, NULL},
+        {"rule ok { when spf.result == pass or spf.result != temperror; accept; }" NO, NULL},
+        {"rule ok { when spf.result != temperror; accept; observe; }" NO, NULL},
+        {"rule ok { when spf.result != temperror; accept; }" NO " observe no;", NULL},
+        {"rule ok { when spf.result != temperror; header \"X-A: b\"; }" NO, NULL},
+        {"rule ok { when spf.result != temperror; accept; } "
+         "rule no { when spf.result == fail; reply 550 5.7.1 \"x\"; }",
+         NULL},
+        {"rule ok { when spf.result != temperror; accept; } "
+         "rule no { when spf.result != temperror; reply 550 5.7.1 \"x\"; }",
+         NULL},
+        {"rule x { when spf.result != temperror and helo == x; reply 550 5.7.1 \"x\"; }" NO, NULL},
+        {NO " rule ok { when spf.result != temperror; accept; local; }", NULL},
+        {"rule ok { when spf.result != temperror; accept; } rule all { when true; accept; }" NO,
+         NULL},
     };
 
     (void)state;
@@ -282,6 +348,18 @@ static void test_refusal_in_fault(void **state)
 }
 
 /* ---- what is warned of ---- */
+
+static void test_no_rule(void **state)
+{
+    static const struct message_row rows[] = {
+        {"", "there is no rule: nothing is ever refused"},
+        {CLOSED "disable closed;", "there is no rule"},
+        {CLOSED, NULL},
+    };
+
+    (void)state;
+    check_messages(rows, sizeof(rows) / sizeof(rows[0]), false);
+}
 
 static void test_silent_rules(void **state)
 {
@@ -352,7 +430,7 @@ static void test_unused(void **state)
 {
     static const struct message_row rows[] = {
         {"condition c { helo == x } rule x { when c; accept; }", NULL},
-        {"condition c { helo == x }", "no rule uses the condition 'c'"},
+        {"condition c { helo == x } " CLOSED, "no rule uses the condition 'c'"},
         {"condition c { helo == x } condition d { c } rule x { when d; accept; }", NULL},
     };
 
@@ -368,7 +446,8 @@ int main(void)
         cmocka_unit_test(test_unavailable),      cmocka_unit_test(test_held),
         cmocka_unit_test(test_refusal_in_fault), cmocka_unit_test(test_silent_rules),
         cmocka_unit_test(test_deferrals),        cmocka_unit_test(test_claims),
-        cmocka_unit_test(test_unused),
+        cmocka_unit_test(test_unused),           cmocka_unit_test(test_exemption_in_fault),
+        cmocka_unit_test(test_no_rule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

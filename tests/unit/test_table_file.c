@@ -23,7 +23,7 @@ static void test_inline(void **state)
     static const char *const entries[] = {
         "127.0.0.0/8",        "::1",          "192.0.2.0/26", "10.1",
         "2001:db8::/32",      ".Example.org", "example.net",  "Bob@ex.test.",
-        "EX\xc3\x84MPLE.org", "postmaster",
+        "EX\xc3\x84MPLE.org", "postmaster",   "@At.test",
     };
     static const struct row rows[] = {
         {"addr:127.1.2.3", "127.0.0.0/8="},
@@ -46,6 +46,9 @@ static void test_inline(void **state)
         {"address:carol@ex.test", "absent"},
         {"address:any@example.org", ".example.org="},
         {"address:any@sub.example.org", ".example.org="},
+        {"address:any@at.test", "@at.test="},
+        {"address:any@a.at.test", "absent"},
+        {"domain:at.test", "absent"},
         {"rcpt:bob@ex.test", "bob@ex.test="},
         {"rcpt:any@example.net", "absent"},
         {"text:postmaster", "postmaster="},

@@ -261,6 +261,30 @@ static void test_no_folder(void **state)
     table_unref(table);
 }
 
+/* The only entry of a domain, a catch-all perhaps, is the domain. */
+static void test_last_entry(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_text(fixture, "users", "@a.test 1\nx@b.test 1\ny@b.test 1\n");
+    struct table *table = open_guarded(fixture, "file:users", 20);
+    log_since(fixture, NULL);
+    put_text(fixture, "users", "x@b.test 1\ny@b.test 1\n");
+    table_refresh(table);
+    EXPECT_LOG(fixture, "a.test has 0 entries where there were 1");
+    EXPECT(fixture, table, "rcpt:any@a.test", "@a.test=1");
+    put_text(fixture, "users", "@a.test 1\nx@b.test 1\n");
+    table_refresh(table);
+    EXPECT_LOG(fixture, "2 entries");
+    EXPECT(fixture, table, "rcpt:y@b.test", "absent");
+    put_text(fixture, "users", "@a.test 1\n");
+    table_refresh(table);
+    EXPECT_LOG(fixture, "b.test has 0 entries where there were 1");
+    accept_size(fixture, table);
+    EXPECT(fixture, table, "rcpt:x@b.test", "absent");
+    table_unref(table);
+}
+
 static void test_lmdb(void **state)
 {
     struct fixture *fixture = *state;
@@ -353,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_restart, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_names, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_no_folder, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_last_entry, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_lmdb, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_patterns, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_inherit, fixture_setup, fixture_teardown),

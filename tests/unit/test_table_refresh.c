@@ -166,6 +166,46 @@ static void test_half_written(void **state)
     table_unref(table);
 }
 
+/* The configuration is reloaded while a file is being written: the last good image goes over. */
+static void test_reload(void **state)
+{
+    static const char *const halves[] = {"", "a@b.c 9\nb@exam", "a@b.c 9\nb@b..c\n"};
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < LENGTH(halves); i++) {
+        put_text(fixture, "users", "a@b.c 1\nb@b.c 1\n");
+        struct table *old = open_table(fixture, "file:users");
+        put_fresh(fixture, "users", halves[i]);
+        struct table *new = open_table(fixture, "file:users");
+        table_inherit(new, old);
+        table_unref(old);
+        EXPECT(fixture, new, "rcpt:a@b.c", "a@b.c=1");
+        EXPECT(fixture, new, "rcpt:b@b.c", "b@b.c=1");
+        table_refresh(new);
+        EXPECT(fixture, new, "rcpt:b@b.c", "b@b.c=1");
+        put_fresh(fixture, "users", "a@b.c 2\nb@b.c 2\n");
+        table_refresh(new);
+        EXPECT(fixture, new, "rcpt:b@b.c", "b@b.c=2");
+        assert_null(table_problem(new, fixture->arena));
+        table_unref(new);
+    }
+
+    /* What is whole is taken at once, and what is settled is believed. */
+    put_text(fixture, "users", "a@b.c 1\n");
+    struct table *old = open_table(fixture, "file:users");
+    put_fresh(fixture, "users", "a@b.c 2\n");
+    struct table *new = open_table(fixture, "file:users");
+    table_inherit(new, old);
+    EXPECT(fixture, new, "rcpt:a@b.c", "a@b.c=2");
+    table_unref(new);
+    put_text(fixture, "users", "");
+    new = open_table(fixture, "file:users");
+    table_inherit(new, old);
+    EXPECT(fixture, new, "rcpt:a@b.c", "absent");
+    table_unref(new);
+    table_unref(old);
+}
+
 struct shared {
     struct table *table;
     atomic_bool done;
@@ -240,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_states, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_rename, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_half_written, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_reload, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_threads, fixture_setup, fixture_teardown),
     };
 
