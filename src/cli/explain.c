@@ -249,7 +249,7 @@ static int explain(const struct explain_options *options, struct config *config,
     if (options->json)
         explain_print_json(&explained, stdout);
     else
-        explain_print_text(&explained, stdout);
+        explain_print_text(&explained, options->brief, stdout);
     engine_free(engine);
     resolver_free(resolver);
     loop_free(loop);
@@ -266,12 +266,19 @@ static int usage_error(const struct command *command, const char *what)
 }
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'}, {"client", required_argument, NULL, 'C'},
-    {"name", required_argument, NULL, 'n'},   {"helo", required_argument, NULL, 'H'},
-    {"from", required_argument, NULL, 'f'},   {"rcpt", required_argument, NULL, 'r'},
-    {"auth", required_argument, NULL, 'a'},   {"message", required_argument, NULL, 'm'},
-    {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
-    {"id", required_argument, NULL, 'i'},     {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},
+    {"client", required_argument, NULL, 'C'},
+    {"name", required_argument, NULL, 'n'},
+    {"helo", required_argument, NULL, 'H'},
+    {"from", required_argument, NULL, 'f'},
+    {"rcpt", required_argument, NULL, 'r'},
+    {"auth", required_argument, NULL, 'a'},
+    {"message", required_argument, NULL, 'm'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {"id", required_argument, NULL, 'i'},
+    {"brief", no_argument, NULL, 'b'},
+    {NULL, 0, NULL, 0},
 };
 
 /* 0, or 'h', or '?'. */
@@ -306,6 +313,9 @@ static int read_options(struct explain_options *options, int argc, char **argv)
             break;
         case 'j':
             options->json = true;
+            break;
+        case 'b':
+            options->brief = true;
             break;
         case 'i':
             options->id = optarg;
@@ -374,7 +384,7 @@ static int run_explain(const struct command *command, int argc, char **argv)
 const struct command command_explain = {
     .name = "explain",
     .arguments = "[-c FILE] --client IP [--name NAME] --helo HELO --from ADDRESS --rcpt ADDRESS... "
-                 "[--auth USER] [--message FILE] [--json] | --id ID [AUDIT...]",
+                 "[--auth USER] [--message FILE] [--brief | --json] | --id ID [AUDIT...]",
     .summary = "Plays a transaction against the real checks and shows facts, rules and replies",
     .help =
         "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
@@ -385,6 +395,7 @@ const struct command command_explain = {
         "  --rcpt ADDRESS      a recipient; may be repeated\n"
         "  --auth USER         the client is authenticated as USER\n"
         "  --message FILE      the message; without it the end of message is not reached\n"
+        "  --brief             the dialogue alone, without the facts behind it\n"
         "  --json              one JSON object\n"
         "  --id ID             what the record of a verdict says, from AUDIT files or standard\n"
         "                      input; ID is the reference that the reply showed\n",

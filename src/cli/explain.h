@@ -14,7 +14,7 @@ struct explain_options {
     const char **rcpts;
     size_t rcpt_count;
     struct addr client;
-    bool json;
+    bool json, brief;
 };
 
 struct message_header {
@@ -60,7 +60,8 @@ struct explained {
  * exit code. */
 int explain_record(const char *id, char **paths);
 
-void explain_print_text(const struct explained *explained, FILE *out);
+/* BRIEF: the dialogue alone, without the facts behind it. */
+void explain_print_text(const struct explained *explained, bool brief, FILE *out);
 void explain_print_json(const struct explained *explained, FILE *out);
 
 #endif

@@ -130,7 +130,7 @@ static void print_step(const struct explained *explained, const struct explained
         fprintf(out, "    header added: %s\n", step->headers[i]);
 }
 
-void explain_print_text(const struct explained *explained, FILE *out)
+static void print_all_facts(const struct explained *explained, FILE *out)
 {
     fputs("facts\n", out);
     print_facts(explained, explained->facts, out);
@@ -143,7 +143,14 @@ void explain_print_text(const struct explained *explained, FILE *out)
         fputs(">\n", out);
         print_facts(explained, step->facts, out);
     }
-    fputs("dialogue\n", out);
+}
+
+void explain_print_text(const struct explained *explained, bool brief, FILE *out)
+{
+    if (!brief) {
+        print_all_facts(explained, out);
+        fputs("dialogue\n", out);
+    }
     for (size_t i = 0; i < explained->step_count; i++)
         print_step(explained, &explained->steps[i], out);
     if (!explained->message_given && !summary(explained)->refused)

@@ -109,6 +109,16 @@ def _():
         has(out + err, words)
 
 
+@case("explain --brief shows the dialogue and no facts")
+def _():
+    out = explain(*PLAIN, "--rcpt", "alice@example.test", "--rcpt", "nobody@example.test", "--brief")
+    out = re.sub(r"ref \w+", "ref ID", out)
+    same(out, "  > MAIL FROM:<x@example.net>\n  < 250 goes on\n  > RCPT TO:<alice@example.test>\n  < 250 goes on\n"
+              "  > RCPT TO:<nobody@example.test>\n  < 550 5.1.1 <nobody@example.test>: User unknown (ref ID)\n"
+              "    reject by rule unknown (postern.conf:11)\n"
+              "  > DATA\n  < 354 (no --message was given: rules of the message were not tried)\n")
+
+
 @case("check shows each rule with its place, where it speaks, and what is looked up")
 def _():
     status, out, err = command("check", "-c", CONF)
