@@ -15,6 +15,9 @@ DATADIR ?= $(PREFIX)/share
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+# Debian's own packages use /usr/share/zsh/vendor-completions.
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
 CONFDIR := /etc/postern
 FUZZ_TIME ?= 30
 TESTFLAGS ?=
@@ -147,6 +150,8 @@ install: all
 	install -m 644 $(BUILD)/postern.service $(DESTDIR)$(UNITDIR)/postern.service
 	install -m 644 systemd/postern.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/postern.conf
 	install -m 644 systemd/postern.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/postern.conf
+	install -D -m 644 completions/postern.bash $(DESTDIR)$(BASHDIR)/postern
+	install -D -m 644 completions/_postern $(DESTDIR)$(ZSHDIR)/_postern
 	for page in $(wildcard man/*.[1-8]); do \
 		sed 's,/usr/share/postern,$(DATADIR)/postern,g' $$page >$(BUILD)/page && \
 		install -D -m 644 $(BUILD)/page \

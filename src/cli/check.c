@@ -8,7 +8,6 @@
 #include <postern/policy.h>
 #include <postern/table.h>
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -86,21 +85,16 @@ static void print_lookups(const struct config *config)
     arena_free(arena);
 }
 
-static int run_check(const struct command *command, int argc, char **argv)
+struct check_options {
+    const char *config;
+};
+
+static int run_check(const struct command *command, void *memory, char **words)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *path = DEFAULT_CONFIG;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'c')
-            path = optarg;
-        else
-            return option == 'h' ? cli_help(command) : cli_usage(command);
-    }
-    if (optind != argc)
-        return cli_usage(command);
+    const struct check_options *options = memory;
+    const char *path = options->config;
+    (void)command;
+    (void)words;
     log_open("postern", LOG_LEVEL_WARNING, 1, 0);
     struct config *config = cli_load(path, true);
     if (config == NULL)
@@ -123,11 +117,16 @@ static int run_check(const struct command *command, int argc, char **argv)
     return result;
 }
 
+static const struct cli_option rows[] = {
+    CLI_CONFIG(struct check_options),
+};
+
 const struct command command_check = {
     .name = "check",
     .arguments = "[-c FILE]",
     .summary =
         "Reads the configuration and prints each rule with where it speaks and what it costs",
-    .help = "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n",
+    CLI_OPTIONS(rows),
+    .size = sizeof(struct check_options),
     .run = run_check,
 };

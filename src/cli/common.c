@@ -7,27 +7,6 @@
 #include <pthread.h>
 #include <stdio.h>
 
-static void print_command(const struct command *command, FILE *out)
-{
-    fprintf(out, "usage: postern %s %s\n\n%s.\n", command->name, command->arguments,
-            command->summary);
-    if (command->help[0] != '\0')
-        fprintf(out, "\n%s", command->help);
-}
-
-int cli_help(const struct command *command)
-{
-    print_command(command, stdout);
-    return EXIT_DONE;
-}
-
-int cli_usage(const struct command *command)
-{
-    fprintf(stderr, "usage: postern %s %s\n(postern %s --help tells more)\n", command->name,
-            command->arguments, command->name);
-    return EXIT_USAGE;
-}
-
 struct config_schema *cli_schema(void)
 {
     static struct config_schema schema;

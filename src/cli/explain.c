@@ -8,7 +8,6 @@
 #include <postern/loop.h>
 #include <postern/session.h>
 
-#include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,12 +187,13 @@ static void play(struct explained *explained, struct session *session,
     const char *what = arena_printf(explained->arena, "MAIL FROM:%s", mail[0]);
     bool refused = keep(explained, STAGE_MAIL, what, await(&waiter))->refused;
     size_t taken = 0;
-    for (size_t i = 0; i < options->rcpt_count && !refused; i++) {
-        const char *rcpt[] = {arena_printf(explained->arena, "<%s>", options->rcpts[i]), NULL};
+    for (size_t i = 0; i < options->rcpts.count && !refused; i++) {
+        const char *rcpt[] = {arena_printf(explained->arena, "<%s>", options->rcpts.items[i]),
+                              NULL};
         session_rcpt(session, rcpt, &macros, on_answer, &waiter);
         what = arena_printf(explained->arena, "RCPT TO:%s", rcpt[0]);
         struct explained_step *step = keep(explained, STAGE_RCPT, what, await(&waiter));
-        step->recipient = options->rcpts[i];
+        step->recipient = options->rcpts.items[i];
         step->facts = keep_recipient_facts(explained, session);
         taken += step->refused ? 0 : 1;
     }
@@ -242,7 +242,7 @@ static int explain(const struct explain_options *options, struct config *config,
     explained.facts =
         arena_alloc(explained.arena, explained.layout->count * sizeof(explained.facts[0]));
     explained.steps =
-        arena_alloc(explained.arena, (options->rcpt_count + 2) * sizeof(explained.steps[0]));
+        arena_alloc(explained.arena, (options->rcpts.count + 2) * sizeof(explained.steps[0]));
     explained.message_given = message != NULL;
     play(&explained, session, options, message);
     session_close(session);
@@ -259,74 +259,6 @@ static int explain(const struct explain_options *options, struct config *config,
 
 /* ---- the command line ---- */
 
-static int usage_error(const struct command *command, const char *what)
-{
-    fprintf(stderr, "postern explain: %s\n", what);
-    return cli_usage(command);
-}
-
-static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"client", required_argument, NULL, 'C'},
-    {"name", required_argument, NULL, 'n'},
-    {"helo", required_argument, NULL, 'H'},
-    {"from", required_argument, NULL, 'f'},
-    {"rcpt", required_argument, NULL, 'r'},
-    {"auth", required_argument, NULL, 'a'},
-    {"message", required_argument, NULL, 'm'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {"id", required_argument, NULL, 'i'},
-    {"brief", no_argument, NULL, 'b'},
-    {NULL, 0, NULL, 0},
-};
-
-/* 0, or 'h', or '?'. */
-static int read_options(struct explain_options *options, int argc, char **argv)
-{
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 'C':
-            options->client_text = optarg;
-            break;
-        case 'n':
-            options->name = optarg;
-            break;
-        case 'H':
-            options->helo = optarg;
-            break;
-        case 'f':
-            options->from = optarg;
-            break;
-        case 'r':
-            options->rcpts[options->rcpt_count++] = optarg;
-            break;
-        case 'a':
-            options->auth = optarg;
-            break;
-        case 'm':
-            options->message = optarg;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        case 'b':
-            options->brief = true;
-            break;
-        case 'i':
-            options->id = optarg;
-            break;
-        default:
-            return option;
-        }
-    }
-    return optind == argc || options->id != NULL ? 0 : '?';
-}
-
 /* The address without the angle brackets that a user may have typed. */
 static const char *bare(struct arena *arena, const char *path)
 {
@@ -340,13 +272,13 @@ static int run_with(const struct command *command, struct explain_options *optio
                     struct arena *arena)
 {
     if (options->client_text == NULL || options->helo == NULL || options->from == NULL ||
-        options->rcpt_count == 0)
-        return usage_error(command, "--client, --helo, --from and --rcpt must be given");
+        options->rcpts.count == 0)
+        return cli_usage(command, "--client, --helo, --from and --rcpt must be given");
     if (!addr_parse(options->client_text, &options->client))
-        return usage_error(command, "--client takes an IP address");
+        return cli_usage(command, "--client takes an IP address");
     options->from = bare(arena, options->from);
-    for (size_t i = 0; i < options->rcpt_count; i++)
-        options->rcpts[i] = bare(arena, options->rcpts[i]);
+    for (size_t i = 0; i < options->rcpts.count; i++)
+        options->rcpts.items[i] = bare(arena, options->rcpts.items[i]);
     struct message *message = NULL;
     if (options->message != NULL) {
         message = message_read(arena, options->message);
@@ -361,43 +293,51 @@ static int run_with(const struct command *command, struct explain_options *optio
     return result;
 }
 
-static int run_explain(const struct command *command, int argc, char **argv)
+static int run_explain(const struct command *command, void *memory, char **words)
 {
-    struct arena *arena = arena_new();
-    struct explain_options options = {.config = DEFAULT_CONFIG};
-    options.rcpts = arena_alloc(arena, (size_t)argc * sizeof(options.rcpts[0]));
+    struct explain_options *options = memory;
     log_open("postern", LOG_LEVEL_WARNING, 1, 0);
-    int option = read_options(&options, argc, argv);
-    int result;
-    if (option == 'h')
-        result = cli_help(command);
-    else if (option != 0)
-        result = cli_usage(command);
-    else if (options.id != NULL)
-        result = explain_record(options.id, argv + optind);
-    else
-        result = run_with(command, &options, arena);
+    if (options->id != NULL)
+        return explain_record(options->id, words);
+    if (words[0] != NULL)
+        return cli_usage(command, "'%s': files of records are read with --id only", words[0]);
+    struct arena *arena = arena_new();
+    int result = run_with(command, options, arena);
     arena_free(arena);
     return result;
 }
+
+#define ROW(name, type, argument, choices, member, help)                                           \
+    {                                                                                              \
+        name, '\0', type, argument, choices, NULL, offsetof(struct explain_options, member), help  \
+    }
+
+static const struct cli_option rows[] = {
+    CLI_CONFIG(struct explain_options),
+    ROW("client", CLI_VALUE, "IP", NULL, client_text, "address of the SMTP client"),
+    ROW("name", CLI_VALUE, "NAME", NULL, name, "its name, as its PTR claims"),
+    ROW("helo", CLI_VALUE, "HELO", NULL, helo, "what it says at HELO"),
+    ROW("from", CLI_VALUE, "ADDRESS", NULL, from, "the reverse-path; \"\" is the null sender"),
+    ROW("rcpt", CLI_LIST, "ADDRESS", NULL, rcpts, "a recipient; may be repeated"),
+    ROW("auth", CLI_VALUE, "USER", NULL, auth, "the client is authenticated as USER"),
+    ROW("message", CLI_VALUE, "FILE", CLI_FILES, message,
+        "the message; without it the end of message is not reached"),
+    ROW("brief", CLI_FLAG, NULL, NULL, brief, "the dialogue alone, without the facts behind it"),
+    ROW("json", CLI_FLAG, NULL, NULL, json, "one JSON object"),
+    ROW("id", CLI_VALUE, "ID", NULL, id,
+        "what the record of a verdict says, from AUDIT files or standard input; ID is the "
+        "reference that the reply showed"),
+};
 
 const struct command command_explain = {
     .name = "explain",
     .arguments = "[-c FILE] --client IP [--name NAME] --helo HELO --from ADDRESS --rcpt ADDRESS... "
                  "[--auth USER] [--message FILE] [--brief | --json] | --id ID [AUDIT...]",
     .summary = "Plays a transaction against the real checks and shows facts, rules and replies",
-    .help =
-        "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
-        "  --client IP         address of the SMTP client\n"
-        "  --name NAME         its name, as its PTR claims\n"
-        "  --helo HELO         what it says at HELO\n"
-        "  --from ADDRESS      the reverse-path; \"\" is the null sender\n"
-        "  --rcpt ADDRESS      a recipient; may be repeated\n"
-        "  --auth USER         the client is authenticated as USER\n"
-        "  --message FILE      the message; without it the end of message is not reached\n"
-        "  --brief             the dialogue alone, without the facts behind it\n"
-        "  --json              one JSON object\n"
-        "  --id ID             what the record of a verdict says, from AUDIT files or standard\n"
-        "                      input; ID is the reference that the reply showed\n",
+    CLI_OPTIONS(rows),
+    .choices = CLI_FILES,
+    .more = CLI_FILES,
+    .max_words = CLI_MANY,
+    .size = sizeof(struct explain_options),
     .run = run_explain,
 };

@@ -11,8 +11,7 @@
 /* What `postern explain` was asked, what it found, and its two ways of showing it. */
 struct explain_options {
     const char *config, *id, *client_text, *name, *helo, *from, *auth, *message;
-    const char **rcpts;
-    size_t rcpt_count;
+    struct cli_list rcpts;
     struct addr client;
     bool json, brief;
 };

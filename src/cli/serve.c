@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -278,30 +277,17 @@ static int serve(struct daemon *daemon)
     return told ? EXIT_DONE : EXIT_TROUBLE;
 }
 
-static int run_serve(const struct command *command, int argc, char **argv)
+struct serve_options {
+    const char *config;
+    bool foreground;
+};
+
+static int run_serve(const struct command *command, void *memory, char **words)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"foreground", no_argument, NULL, 'f'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    struct daemon daemon = {.path = DEFAULT_CONFIG};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:fh", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            daemon.path = optarg;
-            break;
-        case 'f':
-            daemon.to_stderr = true;
-            break;
-        case 'h':
-            return cli_help(command);
-        default:
-            return cli_usage(command);
-        }
-    }
-    if (optind != argc)
-        return cli_usage(command);
+    const struct serve_options *options = memory;
+    struct daemon daemon = {.path = options->config, .to_stderr = options->foreground};
+    (void)command;
+    (void)words;
     daemon.config = cli_load(daemon.path, false);
     if (daemon.config == NULL)
         return EXIT_TROUBLE;
@@ -310,11 +296,17 @@ static int run_serve(const struct command *command, int argc, char **argv)
     return serve(&daemon);
 }
 
+static const struct cli_option rows[] = {
+    CLI_CONFIG(struct serve_options),
+    {"foreground", 'f', CLI_FLAG, NULL, NULL, NULL, offsetof(struct serve_options, foreground),
+     "the daemon's own messages on standard error, too"},
+};
+
 const struct command command_serve = {
     .name = "serve",
     .arguments = "[-c FILE] [-f]",
     .summary = "Serves the MTA: runs in the foreground until SIGTERM; SIGHUP reloads",
-    .help = "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
-            "  -f, --foreground    the daemon's own messages on standard error, too\n",
+    CLI_OPTIONS(rows),
+    .size = sizeof(struct serve_options),
     .run = run_serve,
 };

@@ -7,7 +7,6 @@
 #include <postern/mailbox.h>
 #include <postern/table.h>
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -119,61 +118,44 @@ static int with_config(const struct config *config, const struct table_options *
     return result;
 }
 
-static int run_table(const struct command *command, int argc, char **argv)
+static int run_table(const struct command *command, void *memory, char **words)
 {
-    static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
-                                                 {"as", required_argument, NULL, 'k'},
-                                                 {"delimiter", required_argument, NULL, 'd'},
-                                                 {"accept", no_argument, NULL, 'a'},
-                                                 {"help", no_argument, NULL, 'h'},
-                                                 {NULL, 0, NULL, 0}};
-    struct table_options options = {.config = DEFAULT_CONFIG, .delimiter = ""};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options.config = optarg;
-            break;
-        case 'k':
-            options.kind = optarg;
-            break;
-        case 'd':
-            options.delimiter = optarg;
-            break;
-        case 'a':
-            options.accept = true;
-            break;
-        case 'h':
-            return cli_help(command);
-        default:
-            return cli_usage(command);
-        }
-    }
-    int words = argc - optind;
-    if (options.accept ? words != 1 : words < 2)
-        return cli_usage(command);
-    if (kind_of("", options.kind) < 0) {
-        fprintf(stderr, "postern table: --as takes address, recipient, domain, ip or text\n");
-        return EXIT_USAGE;
-    }
+    const struct table_options *options = memory;
+    if (options->accept && words[1] != NULL)
+        return cli_usage(command, "--accept takes one table and no key");
+    if (!options->accept && words[1] == NULL)
+        return cli_usage(command, "a KEY to look up is missing");
+    if (kind_of("", options->kind) < 0)
+        return cli_usage(command, "--as takes address, recipient, domain, ip or text, not '%s'",
+                         options->kind);
     log_open("postern", LOG_LEVEL_WARNING, 1, 0);
-    struct config *config = cli_load(options.config, !options.accept);
+    struct config *config = cli_load(options->config, !options->accept);
     if (config == NULL)
         return EXIT_TROUBLE;
-    int result = with_config(config, &options, argv + optind);
+    int result = with_config(config, options, words);
     config_unref(config);
     return result;
 }
+
+static const struct cli_option rows[] = {
+    CLI_CONFIG(struct table_options),
+    {"as", '\0', CLI_VALUE, "KIND", "address recipient domain ip text", NULL,
+     offsetof(struct table_options, kind),
+     "look KEY up as address, recipient, domain, ip or text; default: what it looks like"},
+    {"delimiter", '\0', CLI_VALUE, "CHARS", NULL, "", offsetof(struct table_options, delimiter),
+     "characters that begin an address extension"},
+    {"accept", '\0', CLI_FLAG, NULL, NULL, NULL, offsetof(struct table_options, accept),
+     "the present size of the guarded table NAME is right"},
+};
 
 const struct command command_table = {
     .name = "table",
     .arguments = "[-c FILE] [--as KIND] [--delimiter CHARS] NAME KEY... | [-c FILE] --accept NAME",
     .summary = "Looks keys up in a table as the daemon would, or accepts a table that has shrunk",
-    .help =
-        "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
-        "  --as KIND           look KEY up as address, recipient, domain, ip or text; default:\n"
-        "                      what it looks like\n"
-        "  --delimiter CHARS   characters that begin an address extension\n"
-        "  --accept            the present size of the guarded table NAME is right\n",
+    CLI_OPTIONS(rows),
+    .choices = CLI_TABLES,
+    .min_words = 1,
+    .max_words = CLI_MANY,
+    .size = sizeof(struct table_options),
     .run = run_table,
 };

@@ -80,7 +80,12 @@ def _():
         status, out, err = command(name, "--help")
         same((status, err), (0, ""), name)
         expect(out.startswith("usage: postern %s " % name), out[:80])
-        has(out, "--config FILE")
+        same(command("help", name), (0, out, ""), name)
+        usage, rows = out.split("\n\n", 1)
+        flags = r"(?<![\w-])(--?[a-z][\w-]*)"
+        known = {flag for line in rows.splitlines() if line.startswith("  -") for flag in re.findall(flags, line[:24])}
+        expect(set(re.findall(flags, usage)) <= known, "the usage of %s shows what there is not: %s" % (name, usage))
+        expect(max(map(len, out.splitlines())) <= 80, out)
 
 
 @case("used wrongly: exit 2, the usage on standard error, nothing on standard output")
@@ -93,7 +98,15 @@ def _():
     for row in rows:
         status, out, err = command(*row)
         same((status, out), (2, ""), str(row))
-        expect("usage" in err or "see postern --help" in err or "--as takes" in err, "%s: %s" % (row, err))
+        expect("usage" in err or "ee postern --help" in err, "%s: %s" % (row, err))
+    rows = [(("tabel",), "did you mean 'table'?"), (("help", "chek"), "did you mean 'check'?"), (("check", "--confg"), "did you mean '--config'?"),
+            (("check", "-c"), "-c needs an argument"), (("serve", "--foreground=x"), "--foreground takes no argument"),
+            (("explain", "--m"), "--m"), (("table", "-q", "x", "y"), "no option -q"), (("check", "x"), "'x' is one word too many"),
+            (("table", "--as", "x", "users", "y"), "not 'x'"), (("table", "users"), "KEY")]
+    for row, words in rows:
+        status, out, err = command(*row)
+        same((status, out), (2, ""), str(row))
+        has(err, words)
 
 
 @case("trouble: exit 1, and what it was")
