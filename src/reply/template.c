@@ -258,6 +258,20 @@ static void add_fact(struct arena *arena, struct str *out, const struct template
     add_value(out, value_show(arena, slot, value), name ? NAME_VALUE_MAX : VALUE_MAX);
 }
 
+/* The address of the page, with the rule's anchor on it.  A site whose page has other anchors
+ * writes the beginning of them into help_url ("https://mx.example.org/refused#rule-"). */
+static void add_help(struct str *out, const struct template_values *values)
+{
+    if (values->help == NULL || values->help[0] == '\0')
+        return;
+    add_value(out, values->help, NAME_VALUE_MAX);
+    if (values->rule == NULL || values->rule[0] == '\0')
+        return;
+    if (strchr(values->help, '#') == NULL)
+        str_add_char(out, '#');
+    add_value(out, values->rule, VALUE_MAX);
+}
+
 const char *template_expand(struct arena *arena, const struct template *tmpl,
                             const struct template_values *values)
 {
@@ -279,7 +293,7 @@ const char *template_expand(struct arena *arena, const struct template *tmpl,
             add_value(&out, values->hostname, NAME_VALUE_MAX);
             break;
         case PART_HELP:
-            add_value(&out, values->help, NAME_VALUE_MAX);
+            add_help(&out, values);
             break;
         case PART_RULE:
             add_value(&out, values->rule, VALUE_MAX);

@@ -115,6 +115,36 @@ static void test_expand(void **state)
     close_fixture(&f);
 }
 
+/* Where %{help} leads. */
+static const struct {
+    const char *help, *rule, *wanted;
+} helps[] = {
+    {NULL, "dmarc", "see ."},
+    {"", "dmarc", "see ."},
+    {"https://mx.example/p", "dmarc", "see https://mx.example/p#dmarc."},
+    {"https://mx.example/p?x=1", "spf-fail", "see https://mx.example/p?x=1#spf-fail."},
+    {"https://mx.example/p#", "dmarc", "see https://mx.example/p#dmarc."},
+    {"https://mx.example/p#rule-", "dmarc", "see https://mx.example/p#rule-dmarc."},
+    {"https://mx.example/p", NULL, "see https://mx.example/p."},
+    {"https://mx.example/p", "", "see https://mx.example/p."},
+    {"https://mx.example/\xc3\xbc\r\n", "x", "see https://mx.example/????#x."},
+};
+
+static void test_help(void **state)
+{
+    struct fixture f = open_fixture();
+    const struct template *tmpl = template_compile(f.arena, f.layout, "see %{help}.", NULL, f.diag);
+
+    (void)state;
+    assert_non_null(tmpl);
+    for (size_t i = 0; i < sizeof(helps) / sizeof(helps[0]); i++) {
+        const struct template_values values = {
+            .layout = f.layout, .view = &f.view, .help = helps[i].help, .rule = helps[i].rule};
+        assert_string_equal(template_expand(f.arena, tmpl, &values), helps[i].wanted);
+    }
+    close_fixture(&f);
+}
+
 /* What a stranger wrote, and what becomes of it. */
 static const struct {
     const char *value, *wanted;
@@ -239,9 +269,10 @@ static void test_many_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expand), cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_cut),    cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_wrong),  cmocka_unit_test(test_many_errors),
+        cmocka_unit_test(test_expand),      cmocka_unit_test(test_help),
+        cmocka_unit_test(test_foreign),     cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_slots),       cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_many_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
