@@ -16,22 +16,31 @@
 #include <postern/hash.h>
 
 enum {
-    PLACES = 1024,             /* a power of two */
+    SETS = 256,                /* of keys with the same hash */
+    WAYS = 4,                  /* places of each */
     KEY_BYTES_MAX = 16 * 1024, /* KEY_BITS_MAX fits several times */
     ED25519_SIZE = 32,
     ED25519_BITS = 256,
 };
 
+/* A key as it was read, which costs several times as much as verifying with it. */
+struct read_key {
+    EVP_PKEY *key; /* NULL: none */
+    unsigned bits;
+    bool costly; /* RSA: too many bits, or too large an exponent */
+};
+
 struct place {
-    EVP_PKEY *key; /* NULL: empty */
+    struct read_key read;
     enum key_type type;
     unsigned char *bytes;
     size_t length;
 };
 
+/* A set holds the keys that were used last, the latest first. */
 struct key_store {
     pthread_mutex_t lock;
-    struct place places[PLACES];
+    struct place sets[SETS][WAYS];
 };
 
 struct key_store *key_store_new(void)
@@ -44,19 +53,20 @@ struct key_store *key_store_new(void)
 
 static void empty(struct place *place)
 {
-    EVP_PKEY_free(place->key);
+    EVP_PKEY_free(place->read.key);
     free(place->bytes);
     *place = (struct place){0};
 }
 
 void key_store_free(struct key_store *store)
 {
-    size_t i;
+    size_t i, j;
 
     if (store == NULL)
         return;
-    for (i = 0; i < PLACES; i++)
-        empty(&store->places[i]);
+    for (i = 0; i < SETS; i++)
+        for (j = 0; j < WAYS; j++)
+            empty(&store->sets[i][j]);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }
@@ -80,44 +90,6 @@ static EVP_PKEY *read_rsa(const unsigned char *bytes, size_t length)
     return key;
 }
 
-static EVP_PKEY *read_key(enum key_type type, const unsigned char *bytes, size_t length)
-{
-    if (type == KEY_RSA)
-        return read_rsa(bytes, length);
-    /* RFC 8463 4.2: the bare key, without a wrapping in ASN.1. */
-    if (length != ED25519_SIZE)
-        return NULL;
-    return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes, length);
-}
-
-/* The key with a reference for the caller, from the store or into it; NULL when it cannot be read.
- */
-static EVP_PKEY *find_key(struct key_store *store, enum key_type type, const unsigned char *bytes,
-                          size_t length)
-{
-    struct place *place = &store->places[hash_secret(bytes, length) % PLACES];
-    EVP_PKEY *key = NULL;
-
-    pthread_mutex_lock(&store->lock);
-    if (place->key != NULL && place->type == type && place->length == length &&
-        memcmp(place->bytes, bytes, length) == 0 && EVP_PKEY_up_ref(place->key) == 1)
-        key = place->key;
-    pthread_mutex_unlock(&store->lock);
-    if (key != NULL)
-        return key;
-    key = read_key(type, bytes, length);
-    if (key == NULL || EVP_PKEY_up_ref(key) != 1)
-        return key;
-    pthread_mutex_lock(&store->lock);
-    empty(place);
-    *place = (struct place){key, type, xmalloc(length), length};
-    memcpy(place->bytes, bytes, length);
-    pthread_mutex_unlock(&store->lock);
-    return key;
-}
-
-/* ---- verifying ---- */
-
 static bool exponent_is_small(const EVP_PKEY *key)
 {
     BIGNUM *exponent = NULL;
@@ -127,6 +99,86 @@ static bool exponent_is_small(const EVP_PKEY *key)
     BN_free(exponent);
     return small;
 }
+
+static struct read_key read_key(enum key_type type, const unsigned char *bytes, size_t length)
+{
+    struct read_key read = {.bits = ED25519_BITS};
+    int bits;
+
+    if (type == KEY_ED25519) {
+        /* RFC 8463 4.2: the bare key, without a wrapping in ASN.1. */
+        if (length == ED25519_SIZE)
+            read.key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes, length);
+        return read;
+    }
+    read.key = read_rsa(bytes, length);
+    if (read.key == NULL)
+        return read;
+    bits = EVP_PKEY_get_bits(read.key);
+    read.bits = bits > 0 ? (unsigned)bits : 0;
+    read.costly = read.bits > KEY_BITS_MAX || !exponent_is_small(read.key);
+    return read;
+}
+
+static bool holds(const struct place *place, enum key_type type, const unsigned char *bytes,
+                  size_t length)
+{
+    return place->read.key != NULL && place->type == type && place->length == length &&
+           memcmp(place->bytes, bytes, length) == 0;
+}
+
+/* Makes PLACE the first of its set. */
+static void move_to_front(struct place *set, size_t way, struct place place)
+{
+    memmove(&set[1], &set[0], way * sizeof(*set));
+    set[0] = place;
+}
+
+static struct read_key look_up(struct key_store *store, struct place *set, enum key_type type,
+                               const unsigned char *bytes, size_t length)
+{
+    struct read_key found = {0};
+    size_t way = 0;
+
+    pthread_mutex_lock(&store->lock);
+    while (way < WAYS && !holds(&set[way], type, bytes, length))
+        way++;
+    if (way < WAYS && EVP_PKEY_up_ref(set[way].read.key) == 1) {
+        found = set[way].read;
+        move_to_front(set, way, set[way]);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return found;
+}
+
+static void keep(struct key_store *store, struct place *set, struct place place)
+{
+    pthread_mutex_lock(&store->lock);
+    empty(&set[WAYS - 1]);
+    move_to_front(set, WAYS - 1, place);
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* The key with a reference for the caller, from the store or into it; none when it cannot be read.
+ */
+static struct read_key find_key(struct key_store *store, enum key_type type,
+                                const unsigned char *bytes, size_t length)
+{
+    struct place *set = store->sets[hash_secret(bytes, length) % SETS];
+    struct read_key read = look_up(store, set, type, bytes, length);
+    unsigned char *copy;
+
+    if (read.key != NULL)
+        return read;
+    read = read_key(type, bytes, length);
+    if (read.key == NULL || EVP_PKEY_up_ref(read.key) != 1)
+        return read;
+    copy = memcpy(xmalloc(length), bytes, length);
+    keep(store, set, (struct place){read, type, copy, length});
+    return read;
+}
+
+/* ---- verifying ---- */
 
 static bool verify_rsa(EVP_PKEY *key, const unsigned char *digest, const unsigned char *signature,
                        size_t length)
@@ -153,17 +205,17 @@ static bool verify_ed25519(EVP_PKEY *key, const unsigned char *digest,
     return good;
 }
 
-static enum key_verdict judge(EVP_PKEY *key, enum key_type type, unsigned min_bits,
+static enum key_verdict judge(const struct read_key *read, enum key_type type, unsigned min_bits,
                               const unsigned char *digest, const unsigned char *signature,
-                              size_t length, unsigned bits)
+                              size_t length)
 {
     if (type == KEY_ED25519)
-        return verify_ed25519(key, digest, signature, length) ? KEY_GOOD : KEY_NO_MATCH;
-    if (bits < min_bits)
+        return verify_ed25519(read->key, digest, signature, length) ? KEY_GOOD : KEY_NO_MATCH;
+    if (read->bits < min_bits)
         return KEY_SHORT;
-    if (bits > KEY_BITS_MAX || !exponent_is_small(key))
+    if (read->costly)
         return KEY_LONG;
-    return verify_rsa(key, digest, signature, length) ? KEY_GOOD : KEY_NO_MATCH;
+    return verify_rsa(read->key, digest, signature, length) ? KEY_GOOD : KEY_NO_MATCH;
 }
 
 enum key_verdict key_verify(struct key_store *store, enum key_type type, const unsigned char *key,
@@ -172,19 +224,17 @@ enum key_verdict key_verify(struct key_store *store, enum key_type type, const u
                             const unsigned char *signature, size_t length, unsigned *bits)
 {
     enum key_verdict verdict = KEY_UNREADABLE;
-    EVP_PKEY *read = NULL;
-    int size;
+    struct read_key read;
 
     *bits = 0;
     if (key_length > KEY_BYTES_MAX)
         return KEY_LONG;
     read = find_key(store, type, key, key_length);
-    if (read != NULL) {
-        size = EVP_PKEY_get_bits(read);
-        *bits = type == KEY_ED25519 ? ED25519_BITS : size > 0 ? (unsigned)size : 0;
-        verdict = judge(read, type, min_bits, digest, signature, length, *bits);
+    if (read.key != NULL) {
+        *bits = read.bits;
+        verdict = judge(&read, type, min_bits, digest, signature, length);
     }
-    EVP_PKEY_free(read);
+    EVP_PKEY_free(read.key);
     ERR_clear_error();
     return verdict;
 }

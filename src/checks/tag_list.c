@@ -174,15 +174,44 @@ int64_t tag_number(const struct tag *tag, unsigned digits)
     return number;
 }
 
-static int base64_digit(char c)
+/* What a byte below 128 is in base64: its digit, or one of these. */
+enum { DIGITS = 64, PD = DIGITS, /* padding */ SP, /* white space */ NO /* nothing */ };
+
+/* clang-format off */
+static const unsigned char base64_kinds[128] = {
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, SP, SP, NO, NO, SP, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    SP, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, 62, NO, NO, NO, 63, /*  !"#$%&'()*+,-./ */
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, NO, NO, NO, PD, NO, NO, /* 0-9:;<=>? */
+    NO,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14, /* @A-O */
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, NO, NO, NO, NO, NO, /* P-Z[\]^_ */
+    NO, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, /* `a-o */
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, NO, NO, NO, NO, NO, /* p-z{|}~ */
+};
+/* clang-format on */
+
+static unsigned char base64_kind(char c)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (is_digit(c))
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return (unsigned char)c < sizeof(base64_kinds) ? base64_kinds[(unsigned char)c] : NO;
+}
+
+/* The leading groups of four digits, without anything between them; returns how many characters
+ * that is. This is most of a key. */
+static size_t whole_groups(const char *text, size_t length, unsigned char *out)
+{
+    size_t i;
+
+    for (i = 0; i + 4 <= length; i += 4, out += 3) {
+        const unsigned a = base64_kind(text[i]), b = base64_kind(text[i + 1]);
+        const unsigned c = base64_kind(text[i + 2]), d = base64_kind(text[i + 3]);
+
+        if ((a | b | c | d) >= DIGITS)
+            break;
+        out[0] = (unsigned char)(a << 2 | b >> 4);
+        out[1] = (unsigned char)(b << 4 | c >> 2);
+        out[2] = (unsigned char)(c << 6 | d);
+    }
+    return i;
 }
 
 bool tag_base64(const struct tag *tag, struct arena *arena, const unsigned char **bytes,
@@ -192,26 +221,33 @@ bool tag_base64(const struct tag *tag, struct arena *arena, const unsigned char 
     unsigned bits = 0;
     size_t digits = 0;
     size_t padding = 0;
-    size_t i;
+    size_t i = 0;
 
     *length = 0;
     if (tag == NULL)
         return false;
     *bytes = out = arena_alloc(arena, tag->value_length / 4 * 3 + 3);
-    for (i = 0; i < tag->value_length; i++) {
-        char c = tag->value[i];
+    while (i < tag->value_length) {
+        unsigned char kind;
 
-        if (is_space(c))
+        if (digits % 4 == 0 && padding == 0) {
+            size_t whole = whole_groups(tag->value + i, tag->value_length - i, out + *length);
+
+            i += whole;
+            *length += whole / 4 * 3;
+            if (i == tag->value_length)
+                break;
+        }
+        kind = base64_kind(tag->value[i++]);
+        if (kind == SP)
             continue;
-        if (c == '=') {
+        if (kind == PD) {
             padding++;
             continue;
         }
-        int digit = base64_digit(c);
-
-        if (digit < 0 || padding > 0)
+        if (kind == NO || padding > 0)
             return false;
-        bits = bits << 6 | (unsigned)digit;
+        bits = bits << 6 | kind;
         if (++digits % 4 != 1)
             out[(*length)++] = (unsigned char)(bits >> (2 * (3 - (digits - 1) % 4)));
     }

@@ -222,11 +222,67 @@ static void test_long(void **state)
     str_free(&relaxed);
 }
 
+/* RFC 6376 3.4.4, one byte after the other, for a body that has CRs only before LFs. */
+static void relax(struct str *out, const char *body, size_t length)
+{
+    size_t ends = 0, i;
+    bool blank = false;
+
+    for (i = 0; i < length; i++) {
+        if (body[i] == ' ' || body[i] == '\t') {
+            blank = true;
+        } else if (body[i] == '\r') {
+            blank = false;
+            ends++;
+            i++;
+        } else {
+            for (; ends > 0; ends--)
+                str_add(out, "\r\n");
+            str_add(out, blank ? " " : "");
+            str_add_char(out, body[i]);
+            blank = false;
+        }
+    }
+    if (out->length > 0)
+        str_add(out, "\r\n");
+}
+
+/* White space and line ends at every place of a block, in lines of all lengths. */
+static void test_mixed(void **state)
+{
+    static const char *const pieces[] = {" ", "  ", "\t", " \t", "\r\n", " \r\n", "x ", "."};
+    struct str body = {0}, relaxed = {0};
+    uint32_t random = 1;
+    size_t round, i, chunk;
+
+    (void)state;
+    for (round = 0; round < 300; round++) {
+        struct body_hash *hash = body_hash_new(CANON_RELAXED);
+
+        str_clear(&body);
+        str_clear(&relaxed);
+        while (body.length < 1000) {
+            random = random * 1103515245 + 12345;
+            for (i = (random >> 20) % (round % 60 + 1); i > 0; i--)
+                str_add_char(&body, (char)('a' + i % 26));
+            str_add(&body, pieces[(random >> 16) % COUNT_OF(pieces)]);
+        }
+        relax(&relaxed, body.data, body.length);
+        chunk = round % 3 == 0 ? body.length : round % 97 + 1;
+        for (i = 0; i < body.length; i += chunk)
+            body_hash_add(hash, (const unsigned char *)body.data + i,
+                          body.length - i < chunk ? body.length - i : chunk);
+        check_body(hash, str_text(&relaxed), round, chunk);
+    }
+    str_free(&body);
+    str_free(&relaxed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),  cmocka_unit_test(test_header), cmocka_unit_test(test_body),
-        cmocka_unit_test(test_known), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_known), cmocka_unit_test(test_long),   cmocka_unit_test(test_mixed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

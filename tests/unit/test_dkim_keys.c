@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,7 +17,7 @@
 
 #include "../../src/checks/dkim_keys.h"
 
-enum { KEYS = 3, THREADS = 4, TIMES = 100, BYTES_MAX = 1024 };
+enum { KEYS = 3, THREADS = 4, TIMES = 100, BYTES_MAX = 1024, MANY = 1500 };
 
 struct pair {
     enum key_type type;
@@ -135,6 +136,26 @@ static void test_threads(void **state)
     key_store_free(fresh.store);
 }
 
+/* More keys than the store has room for: what has to go is read again. */
+static void test_many(void **state)
+{
+    struct key_store *store = key_store_new();
+    struct pair *pairs = xcalloc(MANY, sizeof(*pairs));
+    unsigned bits;
+    size_t i, again;
+
+    (void)state;
+    for (i = 0; i < MANY; i++)
+        make_ed25519(&pairs[i]);
+    for (again = 0; again < 2; again++)
+        for (i = 0; i < MANY; i++) {
+            assert_int_equal(verify(store, &pairs[i], 1024, &bits), KEY_GOOD);
+            assert_int_equal(verify(store, &pairs[0], 1024, &bits), KEY_GOOD);
+        }
+    free(pairs);
+    key_store_free(store);
+}
+
 static int set_up(void **state)
 {
     static struct fixture fixture;
@@ -160,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
