@@ -52,6 +52,35 @@ def _():
     has(sink.wait(1)[0].header("Received")[0], "2001:db8::7")
 
 
+@case("Sendmail without a filter does the same, and knows who logs in and what is queued")
+def _():
+    other = Sendmail("", sink, recipients=["alice", "bob"], users=["joe"])
+    with other.client("203.0.113.7", name="mail.example.net", LOGIN="joe") as client:
+        same(client.login_reply.code, 235)
+        has(client.ehlo_reply.text, "mail.example.net [203.0.113.7]")
+        got = client.deliver("sender@example.net", ["alice@example.test", "nobody@example.test"])
+        same([reply.code for reply in got["rcpt"]], [250, 550])
+        same(other.said(got["rcpt"][1], "nobody@example.test"), "5.1.1 User unknown")
+        same(got["data"].code, 250)
+    with other.client("2001:db8::8") as client:
+        same(client.deliver("sender@example.net", ["bob@example.test"])["data"].code, 250)
+    first, second = sink.wait(2)
+    same((first.sender, first.recipients), ("sender@example.net", ["alice@example.test"]))
+    has(first.header("Received")[0], "mail.example.net [203.0.113.7]")
+    has(second.header("Received")[0], "[IPv6:2001:db8:0:0:0:0:0:8]")
+    sink.answers["bob@example.test"] = "450 4.2.0 later"
+    same(other.submit("Subject: three\n\nx\n", "-f", "carol@example.test", "bob@example.test"), 0)
+    waiting = wait_until("the message to be queued", other.queue)
+    same([(one["queue_name"], one["sender"], one["recipients"]) for one in waiting],
+         [("deferred", "carol@example.test", [{"address": "bob@example.test"}])])
+    sink.answers.clear()
+    other.flush()
+    same(sink.wait()[0].recipients, ["bob@example.test"])
+    wait_until("the queue to be empty", lambda: not other.queue())
+    other.wait_log("stat=Sent")
+    other.stop()
+
+
 @case("a service with options of its own closes after one error")
 def _():
     with mx.client("203.0.113.7", port=mx.extra[0]) as client:

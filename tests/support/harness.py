@@ -40,11 +40,12 @@ from postfix import Postfix
 from procs import (ROOT, SLOW, Trouble, address_on_loopback, base_folder, folder, free_port, read,
                    wait_until, write)
 from sandbox import enter as enter_sandbox
+from sendmail import Sendmail
 from smtp import SMTP, Closed, Sink
 from syslogd import Syslog
 
 __all__ = ["Answer", "Closed", "FakeDns", "Milter", "Nsd", "Postern", "Postfix", "ROOT", "Rbldnsd",
-           "SLOW", "SMTP", "Sink", "Syslog", "Trouble", "Unbound", "address_on_loopback", "ask",
+           "SLOW", "SMTP", "Sendmail", "Sink", "Syslog", "Trouble", "Unbound", "address_on_loopback", "ask",
            "base_folder", "binary", "case", "command", "enter_sandbox", "expect", "folder",
            "free_port", "has", "installed", "main", "matches", "raises", "read", "record", "same",
            "wait_until", "write"]
@@ -91,12 +92,20 @@ def raises(kind, function, *arguments):
     raise Failure("%s was not raised" % kind.__name__)
 
 
-def case(name):
-    """Marks a function as a case."""
+def _enter(name, function):
+    if name in [known for known, _ in _cases]:
+        raise Trouble("two cases are called %r" % name)
+    _cases.append((name, function))
+
+
+def case(name, on=None):
+    """Marks a function as a case; with on, a list of mail servers, as one case for each of them,
+    which the function is called with."""
     def mark(function):
-        if name in [known for known, _ in _cases]:
-            raise Trouble("two cases are called %r" % name)
-        _cases.append((name, function))
+        if on is None:
+            _enter(name, function)
+        for mta in on or ():
+            _enter("%s: %s" % (mta.kind, name), lambda mta=mta: function(mta))
         return function
     return mark
 

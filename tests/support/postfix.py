@@ -81,6 +81,11 @@ class Postfix:
     ports: {port or None: {parameter: value}} for more smtpd services with options of their own;
     the keys of .ports after that are the real port numbers, in order, in .extra."""
 
+    kind = "Postfix"
+    closes_on_521 = True
+    # What DATA is answered when all recipients were refused.
+    no_recipients = 554
+
     def __init__(self, milters="", sink="discard", recipients=None, main=None, port=None,
                  ports=(), hostname="mx.example.test", name="postfix"):
         self.dir = folder(name)
@@ -202,6 +207,11 @@ class Postfix:
         client.greeting = client.xclient(NAME=name, ADDR=address, **more)
         client.ehlo_reply = client.ehlo(helo)
         return client
+
+    @staticmethod
+    def said(reply, address):
+        """The text of a reply to MAIL or RCPT as the filter gave it (see Sendmail.said())."""
+        return reply.text
 
     def sendmail(self, message, *arguments):
         """Hands a message to this instance as a local user would; returns the exit status."""

@@ -34,6 +34,22 @@ class Reply:
         return "%d %s" % (self.code, self.text)
 
 
+def read_reply(stream):
+    """Reads one reply, of one or several lines, from a binary stream."""
+    lines = []
+    while True:
+        try:
+            line = stream.readline()
+        except ConnectionResetError:
+            line = b""
+        if not line.endswith(b"\n"):
+            raise Closed("closed instead of a reply")
+        line = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+        lines.append(line[4:])
+        if line[3:4] != "-":
+            return Reply(int(line[:3]), lines)
+
+
 class SMTP:
     """A connection. greeting is the server's first reply; replies are Reply objects; Closed is
     raised where the server closes instead of answering."""
@@ -67,18 +83,7 @@ class SMTP:
 
     def read(self):
         """Reads one reply, of one or several lines."""
-        lines = []
-        while True:
-            try:
-                line = self.stream.readline()
-            except ConnectionResetError:
-                line = b""
-            if not line.endswith(b"\n"):
-                raise Closed("closed instead of a reply")
-            line = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
-            lines.append(line[4:])
-            if line[3:4] != "-":
-                return Reply(int(line[:3]), lines)
+        return read_reply(self.stream)
 
     def cmd(self, line):
         """Sends a line, returns the reply."""
