@@ -74,14 +74,14 @@ static bool look_up(struct table *table, const char *text, enum table_key_kind k
                answer.value);
         break;
     case TABLE_ABSENT:
-        printf("%s: not there\n", text);
+        printf("%s: not found\n", text);
         break;
     case TABLE_UNAVAILABLE:
         printf("%s: no answer: %s\n", text, answer.problem);
         break;
     }
     arena_free(arena);
-    return answer.status != TABLE_UNAVAILABLE;
+    return answer.status == TABLE_FOUND;
 }
 
 static int accept_size(struct table *table)
