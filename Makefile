@@ -12,6 +12,7 @@
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 DATADIR ?= $(PREFIX)/share
+LIBEXECDIR ?= $(PREFIX)/libexec
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
@@ -67,14 +68,14 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 RUN_TESTS = POSTERN=$(BUILD)/postern tests/run $(TESTFLAGS)
 
 .PHONY: all help deps unit support check check-unit check-scenario check-asan check-tsan demo \
-	fuzz fuzz-run bench lint install clean
+	fuzz fuzz-run bench lint deb install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(BUILD)/postern
 
 help:
-	@echo 'all check check-unit check-scenario check-asan check-tsan demo fuzz bench lint'
+	@echo 'all check check-unit check-scenario check-asan check-tsan demo fuzz bench lint deb'
 	@echo 'install deps clean; variables: see the top of the Makefile'
 
 $(BUILD)/postern: $(CLI_OBJS) $(LIB)
@@ -138,23 +139,29 @@ bench-run: all $(BENCH)
 lint: ; $(Q)scripts/deps build lint
 	+$(Q)$(MAKE) --no-print-directory all && BUILD=$(BUILD) scripts/lint
 
+# The Debian package, in $(BUILD)/deb.
+deb: ; $(Q)scripts/deps build package
+	$(Q)scripts/deb $(BUILD)/deb
+
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DATADIR)/postern/rules.d \
-		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+		$(DESTDIR)$(LIBEXECDIR)/postern $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	install -m 755 $(BUILD)/postern $(DESTDIR)$(SBINDIR)/postern
 	install -m 644 $(wildcard etc/rules.d/*.conf) $(DESTDIR)$(DATADIR)/postern/rules.d/
 	sed 's,/usr/share/postern,$(DATADIR)/postern,g' etc/postern.conf >$(BUILD)/postern.conf
 	test -e $(DESTDIR)$(CONFDIR)/postern.conf || \
 		install -m 644 $(BUILD)/postern.conf $(DESTDIR)$(CONFDIR)/postern.conf
-	sed 's,/usr/sbin/postern,$(SBINDIR)/postern,g' systemd/postern.service >$(BUILD)/postern.service
+	install -m 755 systemd/socket-folder $(DESTDIR)$(LIBEXECDIR)/postern/socket-folder
+	sed 's,/usr/sbin/postern,$(SBINDIR)/postern,g; s,/usr/libexec,$(LIBEXECDIR),g' \
+		systemd/postern.service >$(BUILD)/postern.service
 	install -m 644 $(BUILD)/postern.service $(DESTDIR)$(UNITDIR)/postern.service
 	install -m 644 systemd/postern.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/postern.conf
 	install -m 644 systemd/postern.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/postern.conf
 	install -D -m 644 completions/postern.bash $(DESTDIR)$(BASHDIR)/postern
 	install -D -m 644 completions/_postern $(DESTDIR)$(ZSHDIR)/_postern
 	for page in $(wildcard man/*.[1-8]); do \
-		sed 's,/usr/share/postern,$(DATADIR)/postern,g' $$page >$(BUILD)/page && \
-		install -D -m 644 $(BUILD)/page \
+		sed 's,/usr/share/postern,$(DATADIR)/postern,g; s,/usr/libexec,$(LIBEXECDIR),g' \
+			$$page >$(BUILD)/page && install -D -m 644 $(BUILD)/page \
 			$(DESTDIR)$(DATADIR)/man/man$${page##*.}/$${page##*/} || exit 1; \
 	done
 
