@@ -33,10 +33,11 @@ rule subject  { when header('Subject') matches 'viagra'; reply 554 5.7.1 "Messag
 """, resolver=dns)
 mx = Postfix(postern.milter, sink, recipients=["alice", "bob", "carol", "nobody"],
              ports=[{"smtpd_hard_error_limit": "1", "smtpd_soft_error_limit": "1"}])
+BOTH = mx, Sendmail(postern.milter, sink, recipients=["alice", "bob", "carol", "nobody"])
 
 
-@case("one of two recipients is refused; the other gets the message")
-def _():
+@case("one of two recipients is refused; the other gets the message", on=BOTH)
+def _(mx):
     with mx.client("203.0.113.7") as client:
         replies = client.deliver("x@example.net", ["nobody@example.test", "alice@example.test"])
     same([reply.code for reply in replies["rcpt"]], [550, 250])
@@ -44,29 +45,29 @@ def _():
     same(sink.wait()[0].recipients, ["alice@example.test"])
 
 
-@case("the same in one pipelined packet")
-def _():
+@case("the same in one pipelined packet", on=BOTH)
+def _(mx):
     with mx.client("203.0.113.7") as client:
         replies = client.pipeline("MAIL FROM:<x@example.net>", "RCPT TO:<alice@example.test>",
                                   "RCPT TO:<nobody@example.test>", "RCPT TO:<bob@example.test>", "DATA")
         same([reply.code for reply in replies], [250, 250, 550, 250, 354])
         same(client.content("Subject: x\n\nhello\n").code, 250)
-    same(sink.wait()[0].recipients, ["alice@example.test", "bob@example.test"])
+    same(sorted(sink.wait()[0].recipients), ["alice@example.test", "bob@example.test"])
 
 
-@case("all recipients refused: DATA is refused by the MTA, the session can go on")
-def _():
+@case("all recipients refused: DATA is refused by the MTA, the session can go on", on=BOTH)
+def _(mx):
     with mx.client("203.0.113.7") as client:
         client.mail("x@example.net")
         same(client.rcpt("nobody@example.test").code, 550)
-        same(client.cmd("DATA").code, 554)
+        same(client.cmd("DATA").code, mx.no_recipients)
         same(client.cmd("RSET").code, 250)
         same(client.deliver("x@example.net", ["bob@example.test"])["data"].code, 250)
     same(sink.wait()[0].recipients, ["bob@example.test"])
 
 
-@case("one recipient that is exempt leaves the others checked")
-def _():
+@case("one recipient that is exempt leaves the others checked", on=BOTH)
+def _(mx):
     with mx.client("203.0.113.66") as client:
         client.mail("x@example.net")
         same(client.rcpt("carol@example.test").code, 250)
@@ -76,8 +77,8 @@ def _():
     same(set(sink.wait()[0].recipients), {"carol@example.test"})
 
 
-@case("an IPv6 client is asked for by nibbles")
-def _():
+@case("an IPv6 client is asked for by nibbles", on=BOTH)
+def _(mx):
     with mx.client("2001:db8:66::5") as client:
         client.mail("x@example.net")
         reply = client.rcpt("alice@example.test")
@@ -88,8 +89,8 @@ def _():
         same(client.rcpt("alice@example.test").code, 250)
 
 
-@case("a refusal after the dot, and the next message of the session")
-def _():
+@case("a refusal after the dot, and the next message of the session", on=BOTH)
+def _(mx):
     with mx.client("203.0.113.7") as client:
         reply = client.deliver("x@example.net", ["alice@example.test"], "Subject: cheap viagra\n\nx\n")["data"]
         same(reply.code, 554)
@@ -121,8 +122,8 @@ def _():
         same(client.cmd("NOOP").code, 421)
 
 
-@case("RSET and a second transaction; HELO again; a connection that goes away")
-def _():
+@case("RSET and a second transaction; HELO again; a connection that goes away", on=BOTH)
+def _(mx):
     with mx.client("203.0.113.7") as client:
         client.mail("x@example.net")
         client.rcpt("alice@example.test")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # time limit: 120 s
-"""Authentication-Results and Received-SPF as a real Postfix writes them, forged ones, and mail that passes twice."""
+"""Authentication-Results and Received-SPF as a real Postfix and a real Sendmail write them, forged ones, and mail that passes twice."""
 
 import os
 import re
@@ -38,13 +38,14 @@ postern = Postern(RESULTS % "", resolver=fake)
 watcher = Postern(RESULTS % "", resolver=fake, mode="observe")
 plain = Postern("rule r { when sender.local == nobody; accept; }", resolver=fake)
 mx = Postfix(postern.milter, sink, ports=[{"smtpd_milters": watcher.milter}, {"smtpd_milters": plain.milter}])
-WATCHED, PLAIN = mx.extra
+BOTH = mx, Sendmail(postern.milter, sink, ports=[watcher.milter, plain.milter])
+WATCHED, PLAIN = range(2)
 
 
-def passed(message, sender="x@example.net", addr="203.0.113.7", port=None, **more):
+def passed(mx, message, sender="x@example.net", addr="203.0.113.7", port=None, **more):
     """The message as it arrives behind the MTA."""
     sink.take()
-    with mx.client(addr, port=port, **more) as client:
+    with mx.client(addr, port=None if port is None else mx.extra[port], **more) as client:
         reply = client.deliver(sender, ["alice@example.test"], message)["data"]
         same(reply.code, 250, reply.text)
         client.quit()
@@ -65,9 +66,9 @@ def named(message, name):
     return [value for field, value in fields(message) if field.lower() == name.lower()]
 
 
-@case("results stand on top, in one field, folded")
-def _():
-    message = passed("Subject: hello\n\nx\n")
+@case("results stand on top, in one field, folded", on=BOTH)
+def _(mx):
+    message = passed(mx, "Subject: hello\n\nx\n")
     same([name for name, _ in fields(message)][:2], ["Authentication-Results", "Received-SPF"])
     value, = named(message, "Authentication-Results")
     parts = [" ".join(part.split()) for part in value.split(";")]
@@ -83,11 +84,11 @@ def _():
         expect(value.startswith(" ") and not value.startswith("  "), value)
 
 
-@case("what claims to be ours is removed, whatever else stands between")
-def _():
+@case("what claims to be ours is removed, whatever else stands between", on=BOTH)
+def _(mx):
     head = "\n".join([FORGED[0], OTHER, FORGED[1], FORGED[2], "Subject: hello", OTHER + "; dkim=none",
                       FORGED[3], FORGED[4], "Received-SPF: fail (x) receiver=relay.example.net"])
-    message = passed(head + "\n\nx\n", "x@fails.example")
+    message = passed(mx, head + "\n\nx\n", "x@fails.example")
     ours, first, second = named(message, "Authentication-Results")
     matches(ours, r"^ mx\.example\.test;\s+spf=fail smtp\.mailfrom=fails\.example;")
     same(first.strip(), OTHER.split(": ", 1)[1])
@@ -97,10 +98,10 @@ def _():
     has(other, "receiver=relay.example.net")
 
 
-@case("mail that passes twice has one of each, the second one's")
-def _():
-    first = passed("Subject: twice\n\nx\n")
-    message = passed(text(first), "x@fails.example")
+@case("mail that passes twice has one of each, the second one's", on=BOTH)
+def _(mx):
+    first = passed(mx, "Subject: twice\n\nx\n")
+    message = passed(mx, text(first), "x@fails.example")
     ours, = named(message, "Authentication-Results")
     has(ours, "smtp.mailfrom=fails.example")
     ours, = named(message, "Received-SPF")
@@ -108,38 +109,38 @@ def _():
     same(len(named(message, "Subject")), 1)
 
 
-@case("a hundred forged fields are all removed")
-def _():
-    message = passed("\n".join(FORGED[i % 4] for i in range(100)) + "\nSubject: many\n\nx\n")
+@case("a hundred forged fields are all removed", on=BOTH)
+def _(mx):
+    message = passed(mx, "\n".join(FORGED[i % 4] for i in range(100)) + "\nSubject: many\n\nx\n")
     same(len(named(message, "Authentication-Results")), 1)
 
 
-@case("beside the fields of rules")
-def _():
-    message = passed("X-Mark: no\n" + FORGED[0] + "\nSubject: hello\n\nx\n", "marked@example.net")
+@case("beside the fields of rules", on=BOTH)
+def _(mx):
+    message = passed(mx, "X-Mark: no\n" + FORGED[0] + "\nSubject: hello\n\nx\n", "marked@example.net")
     same([name for name, _ in fields(message)][:3], ["Authentication-Results", "Received-SPF", "X-Mark"])
     same([value.strip() for value in named(message, "X-Mark")], ["yes"])
 
 
-@case("what cannot be found out is told as such, in time")
-def _():
+@case("what cannot be found out is told as such, in time", on=BOTH)
+def _(mx):
     fake.fault("example.org", "TXT", "servfail")
-    message = passed("Subject: hello\n\nx\n", "x@example.org", addr="203.0.113.8")
+    message = passed(mx, "Subject: hello\n\nx\n", "x@example.org", addr="203.0.113.8")
     ours, = named(message, "Authentication-Results")
     parts = [" ".join(part.split()) for part in ours.split(";")]
     matches(parts[1], r"^spf=temperror .*smtp\.mailfrom=example\.org$")
     same(parts[2:], ["iprev=permerror policy.iprev=203.0.113.8", "dnswl=none dns.zone=wl.example"])
 
 
-@case("observing changes nothing")
-def _():
-    message = passed(FORGED[0] + "\nSubject: hello\n\nx\n", port=WATCHED)
+@case("observing changes nothing", on=BOTH)
+def _(mx):
+    message = passed(mx, FORGED[0] + "\nSubject: hello\n\nx\n", port=WATCHED)
     same([value.strip() for value in named(message, "Authentication-Results")], [FORGED[0].split(": ", 1)[1]])
 
 
-@case("without the block nothing is added, removed or asked for")
-def _():
-    message = passed(FORGED[0] + "\nSubject: hello\n\nx\n", port=PLAIN)
+@case("without the block nothing is added, removed or asked for", on=BOTH)
+def _(mx):
+    message = passed(mx, FORGED[0] + "\nSubject: hello\n\nx\n", port=PLAIN)
     same(len(named(message, "Authentication-Results")), 1)
     same(named(message, "Received-SPF"), [])
 

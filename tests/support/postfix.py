@@ -83,6 +83,8 @@ class Postfix:
 
     kind = "Postfix"
     closes_on_521 = True
+    # How those who log in do it.
+    auth_type = "XCLIENT"
     # What DATA is answered when all recipients were refused.
     no_recipients = 554
 

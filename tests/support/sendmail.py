@@ -115,6 +115,8 @@ class Sendmail(Server):
 
     kind = "Sendmail"
     closes_on_521 = False
+    # How those who log in do it.
+    auth_type = "PLAIN"
     # What DATA is answered when all recipients were refused.
     no_recipients = 503
     name = "sendmail"
