@@ -40,15 +40,25 @@ void diag_warning(struct diag *diag, const struct place *at, const char *format,
 unsigned diag_errors(const struct diag *diag);
 unsigned diag_warnings(const struct diag *diag);
 
-/* Writes all messages in the order in which they came:
+/* Writes all messages, errors before warnings, each kind in the order in which they came:
  *   FILE:LINE:COLUMN: error: TEXT
  *       the line
  *         ^~~~
  * Bytes of the line that are not printable are shown as '?'; a tab stays a tab in both lines. */
 void diag_print(const struct diag *diag, FILE *out);
 
-/* Message I (from 0) as one line "FILE:LINE:COLUMN: error: TEXT", for logs; NULL past the end.
- * Lives as long as DIAG. */
+/* What stands around the parts of a message, on a terminal with colours. */
+struct diag_style {
+    const char *place, *error, *warning, *caret; /* before them */
+    const char *end;                             /* behind each */
+};
+void diag_print_styled(const struct diag *diag, const struct diag_style *style, FILE *out);
+
+/* Message I (from 0, errors first) as one line "FILE:LINE:COLUMN: error: TEXT", for logs; NULL past
+ * the end.  Lives as long as DIAG. */
 const char *diag_line(const struct diag *diag, unsigned i);
+
+/* Whether message I is an error; false past the end. */
+bool diag_is_error(const struct diag *diag, unsigned i);
 
 #endif

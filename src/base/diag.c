@@ -19,6 +19,8 @@ enum {
 struct message {
     char *line;    /* "FILE:1:2: error: text" */
     char *snippet; /* the line and the caret below it, or NULL */
+    size_t place;  /* bytes of "FILE:1:2: " */
+    bool error;
 };
 
 struct diag {
@@ -108,7 +110,7 @@ static char *make_snippet(const struct place *at)
 }
 
 static char *make_line(const struct place *at, const char *severity, const char *format,
-                       va_list args)
+                       va_list args, size_t *place)
 {
     struct str text = {0};
     struct str out = {0};
@@ -121,6 +123,7 @@ static char *make_line(const struct place *at, const char *severity, const char 
             str_add_format(&out, ":%u", (unsigned)at->column);
         str_add(&out, ": ");
     }
+    *place = out.length;
     str_add(&out, severity);
     str_add(&out, ": ");
     str_add_vformat(&text, format, args);
@@ -131,7 +134,7 @@ static char *make_line(const struct place *at, const char *severity, const char 
     return out.data;
 }
 
-static void add(struct diag *diag, const struct place *at, const char *severity, const char *format,
+static void add(struct diag *diag, const struct place *at, bool error, const char *format,
                 va_list args)
 {
     if (diag->count == diag->room) {
@@ -139,7 +142,8 @@ static void add(struct diag *diag, const struct place *at, const char *severity,
         diag->messages = xrealloc(diag->messages, diag->room * sizeof(*diag->messages));
     }
     struct message *message = &diag->messages[diag->count++];
-    message->line = make_line(at, severity, format, args);
+    message->error = error;
+    message->line = make_line(at, error ? "error" : "warning", format, args, &message->place);
     message->snippet = at != NULL && at->source != NULL ? make_snippet(at) : NULL;
 }
 
@@ -149,7 +153,7 @@ void diag_error(struct diag *diag, const struct place *at, const char *format, .
         return;
     va_list args;
     va_start(args, format);
-    add(diag, at, "error", format, args);
+    add(diag, at, true, format, args);
     va_end(args);
 }
 
@@ -159,7 +163,7 @@ void diag_warning(struct diag *diag, const struct place *at, const char *format,
         return;
     va_list args;
     va_start(args, format);
-    add(diag, at, "warning", format, args);
+    add(diag, at, false, format, args);
     va_end(args);
 }
 
@@ -173,20 +177,60 @@ unsigned diag_warnings(const struct diag *diag)
     return diag->warnings;
 }
 
-void diag_print(const struct diag *diag, FILE *out)
+static void print_message(const struct message *message, const struct diag_style *style, FILE *out)
 {
-    for (unsigned i = 0; i < diag->count; i++) {
-        fprintf(out, "%s\n", diag->messages[i].line);
-        if (diag->messages[i].snippet != NULL)
-            fputs(diag->messages[i].snippet, out);
-    }
+    const char *severity = message->line + message->place;
+    int length = (int)strcspn(severity, ":") + 1;
+
+    fprintf(out, "%s%.*s%s%s%.*s%s%s\n", style->place, (int)message->place, message->line,
+            style->end, message->error ? style->error : style->warning, length, severity,
+            style->end, severity + length);
+    if (message->snippet == NULL)
+        return;
+    int line = (int)strcspn(message->snippet, "\n") + 1;
+    int caret = (int)strcspn(message->snippet + line, "\n");
+    fprintf(out, "%.*s%s%.*s%s\n", line, message->snippet, style->caret, caret,
+            message->snippet + line, style->end);
+}
+
+/* The message that is shown as number I.  Errors come first: what follows from them, such as a rule
+ * below that can never speak, would bury them. */
+static const struct message *nth(const struct diag *diag, unsigned i)
+{
+    for (unsigned pass = 0; pass < 2; pass++)
+        for (unsigned j = 0; j < diag->count; j++)
+            if (diag->messages[j].error == (pass == 0) && i-- == 0)
+                return &diag->messages[j];
+    return NULL;
+}
+
+void diag_print_styled(const struct diag *diag, const struct diag_style *style, FILE *out)
+{
+    for (unsigned i = 0; i < diag->count; i++)
+        print_message(nth(diag, i), style, out);
     if (diag->errors > KEPT_MAX)
         fprintf(out, "and %u more errors\n", diag->errors - KEPT_MAX);
     if (diag->warnings > KEPT_MAX)
         fprintf(out, "and %u more warnings\n", diag->warnings - KEPT_MAX);
 }
 
+void diag_print(const struct diag *diag, FILE *out)
+{
+    static const struct diag_style plain = {"", "", "", "", ""};
+
+    diag_print_styled(diag, &plain, out);
+}
+
 const char *diag_line(const struct diag *diag, unsigned i)
 {
-    return i < diag->count ? diag->messages[i].line : NULL;
+    const struct message *message = nth(diag, i);
+
+    return message != NULL ? message->line : NULL;
+}
+
+bool diag_is_error(const struct diag *diag, unsigned i)
+{
+    const struct message *message = nth(diag, i);
+
+    return message != NULL && message->error;
 }

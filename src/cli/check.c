@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "term.h"
 
 #include <postern/arena.h>
 #include <postern/check.h>
@@ -10,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* `postern check`: what the configuration means, without serving anybody. */
 
@@ -33,8 +35,9 @@ static bool print_tables(const struct config *config)
         const struct place *at = &config->tables[i].at;
         const char *problem = table_problem(table, arena);
         if (problem != NULL) {
-            fprintf(stderr, "%s:%u: error: table %s cannot be used: %s\n", at->source->path,
-                    at->line, table_name(table), problem);
+            fprintf(stderr, "%s:%u: %serror:%s table %s cannot be used: %s\n", at->source->path,
+                    at->line, term_style(stderr, TERM_BAD), term_style(stderr, TERM_PLAIN),
+                    table_name(table), problem);
             good = false;
         }
         long count = table_count(table);
@@ -89,6 +92,25 @@ struct check_options {
     const char *config;
 };
 
+/* The names of the rules stand out, their places do not. */
+static void print_rules(const struct policy *policy)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory == NULL)
+        abort();
+    policy_print(policy, memory);
+    fclose(memory);
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        size_t name = line[0] != ' ' ? strcspn(line, " \n") : 0;
+        printf("%s%.*s%s%.*s\n", name > 0 ? term_style(stdout, TERM_STRONG) : "", (int)name, line,
+               name > 0 ? term_style(stdout, TERM_PLAIN) : "", (int)((size_t)(end - line) - name),
+               line + name);
+    }
+    free(text);
+}
+
 static int run_check(const struct command *command, void *memory, char **words)
 {
     const struct check_options *options = memory;
@@ -111,7 +133,7 @@ static int run_check(const struct command *command, void *memory, char **words)
     print_listens(config);
     if (!print_tables(config))
         result = EXIT_TROUBLE;
-    policy_print(config->policy, stdout);
+    print_rules(config->policy);
     print_lookups(config);
     config_unref(config);
     return result;

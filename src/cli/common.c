@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "term.h"
 
 #include <postern/arena.h>
 #include <postern/check.h>
@@ -26,7 +27,7 @@ struct config *cli_load(const char *path, bool looks_only)
     struct diag *diag = diag_new();
     cli_schema()->looks_only = looks_only;
     struct config *config = config_load(path, cli_schema(), diag);
-    diag_print(diag, stderr);
+    diag_print_styled(diag, term_diag_style(stderr), stderr);
     if (config == NULL)
         fprintf(stderr, "postern: %s: %u error%s\n", path, diag_errors(diag),
                 diag_errors(diag) == 1 ? "" : "s");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "explain.h"
+#include "term.h"
 
 #include <postern/arena.h>
 
@@ -108,6 +109,18 @@ static void print_reply(const char *reply, FILE *out)
     }
 }
 
+static const char *verdict_style(const char *verdict, FILE *out)
+{
+    return term_style(out, strcmp(verdict, "reject") == 0   ? TERM_BAD
+                           : strcmp(verdict, "accept") == 0 ? TERM_GOOD
+                                                            : TERM_DOUBT);
+}
+
+static void print_heading(const char *text, FILE *out)
+{
+    fprintf(out, "%s%s%s\n", term_style(out, TERM_STRONG), text, term_style(out, TERM_PLAIN));
+}
+
 static void print_step(const struct explained *explained, const struct explained_step *step,
                        FILE *out)
 {
@@ -119,11 +132,12 @@ static void print_step(const struct explained *explained, const struct explained
         print_reply(step->reply, out);
     else
         fprintf(out, "  < %s\n", step->stage == STAGE_MESSAGE ? "250 taken" : "250 goes on");
+    const char *style = verdict_style(step->verdict, out), *plain = term_style(out, TERM_PLAIN);
     if (rule != NULL)
-        fprintf(out, "    %s by rule %s (%s:%u)\n", step->verdict, rule->name, rule->file,
-                rule->line);
+        fprintf(out, "    %s%s%s by rule %s (%s:%u)\n", style, step->verdict, plain, rule->name,
+                rule->file, rule->line);
     else if (step->rule[0] != '\0')
-        fprintf(out, "    %s by %s\n", step->verdict, step->rule);
+        fprintf(out, "    %s%s%s by %s\n", style, step->verdict, plain, step->rule);
     if (step->reason != NULL)
         fprintf(out, "    held: %s\n", step->reason);
     for (size_t i = 0; i < step->header_count; i++)
@@ -132,7 +146,7 @@ static void print_step(const struct explained *explained, const struct explained
 
 static void print_all_facts(const struct explained *explained, FILE *out)
 {
-    fputs("facts\n", out);
+    print_heading("facts", out);
     print_facts(explained, explained->facts, out);
     for (size_t i = 0; i < explained->step_count; i++) {
         const struct explained_step *step = &explained->steps[i];
@@ -149,7 +163,7 @@ void explain_print_text(const struct explained *explained, bool brief, FILE *out
 {
     if (!brief) {
         print_all_facts(explained, out);
-        fputs("dialogue\n", out);
+        print_heading("dialogue", out);
     }
     for (size_t i = 0; i < explained->step_count; i++)
         print_step(explained, &explained->steps[i], out);

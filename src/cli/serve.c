@@ -144,11 +144,11 @@ static void inherit_tables(const struct config *config, const struct config *bef
     }
 }
 
-static void log_diag(const struct diag *diag, bool failed)
+static void log_diag(const struct diag *diag)
 {
     const char *line;
     for (unsigned i = 0; (line = diag_line(diag, i)) != NULL; i++) {
-        if (failed)
+        if (diag_is_error(diag, i))
             log_error("%s", line);
         else
             log_warning("%s", line);
@@ -160,7 +160,7 @@ static void reload(struct daemon *daemon)
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us());
     struct diag *diag = diag_new();
     struct config *config = config_load(daemon->path, cli_schema(), diag);
-    log_diag(diag, config == NULL);
+    log_diag(diag);
     if (config == NULL) {
         log_error("%s was not taken (%u error%s); the configuration of before goes on",
                   daemon->path, diag_errors(diag), diag_errors(diag) == 1 ? "" : "s");

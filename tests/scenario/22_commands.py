@@ -6,7 +6,9 @@
 import hashlib
 import json
 import os
+import pty
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -165,6 +167,41 @@ def _():
     has(err, "did you mean 'unknown'")
     has(err, "did you mean 'timeout'")
     has(err, "%d errors" % len(found))
+
+
+def in_terminal(env, *arguments):
+    """What a command writes to a terminal, both outputs together."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen([binary(), *arguments], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+                             env={**{key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TERM")}, **env})
+    os.close(theirs)
+    text = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            text += chunk
+    except OSError:  # Linux says EIO where the other end is closed
+        pass
+    os.close(ours)
+    child.wait(30)
+    return text.decode().replace("\r\n", "\n")
+
+
+@case("colours only on a terminal that can show them, and never with NO_COLOR")
+def _():
+    bad = write(PLACE + "/../bad.conf", "hostnam x;\nspeak_at mail;\n")
+    asked = ["explain", "-c", CONF, "--brief", *PLAIN, "--rcpt", "nobody@example.test"]
+    for arguments, parts in ((["check", "-c", bad], ["\x1b[1;31merror:\x1b[0m unknown statement", "\x1b[32m    ^"]),
+                             (["check", "-c", CONF], ["\x1b[1mtrusted\x1b[0m ("]), (asked, ["\x1b[1;31mreject\x1b[0m by rule unknown"])):
+        coloured = in_terminal({"TERM": "xterm"}, *arguments)
+        for part in parts:
+            has(coloured, part)
+        _, out, err = command(*arguments, env={"TERM": "xterm"})
+        expect("\x1b" not in out + err, out + err)
+        plain = in_terminal({"TERM": "dumb"}, *arguments)
+        expect("\x1b" not in plain, plain)
+        for env in ({"TERM": "xterm", "NO_COLOR": "1"}, {}):
+            same(re.sub(r"ref \w+", "", in_terminal(env, *arguments)), re.sub(r"ref \w+", "", plain))
+        same(re.sub(r"ref \w+", "", re.sub(r"\x1b\[[\d;]*m", "", coloured)), re.sub(r"ref \w+", "", plain))
 
 
 @case("check and explain write nothing and start nothing")

@@ -173,12 +173,50 @@ static void test_hostile_text(void **state)
     diag_free(diag);
 }
 
+/* Errors come before the warnings that follow from them; each part can be styled. */
+static void test_order_and_style(void **state)
+{
+    const struct diag_style style = {"<p>", "<e>", "<w>", "<c>", "</>"};
+    struct source source = source_of("abc\n");
+    struct place at = {&source, 1, 2, 1};
+    struct diag *diag = diag_new();
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+
+    (void)state;
+    assert_non_null(out);
+    diag_warning(diag, NULL, "w1: x");
+    diag_error(diag, &at, "e1");
+    diag_warning(diag, NULL, "w2");
+    diag_error(diag, NULL, "e2");
+    static const char *const wanted[] = {"postern.conf:1:2: error: e1", "error: e2",
+                                         "warning: w1: x", "warning: w2"};
+    for (unsigned i = 0; i < 4; i++) {
+        assert_string_equal(diag_line(diag, i), wanted[i]);
+        assert_int_equal(diag_is_error(diag, i), i < 2);
+    }
+    assert_null(diag_line(diag, 4));
+    assert_false(diag_is_error(diag, 4));
+    diag_print_styled(diag, &style, out);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, "<p>postern.conf:1:2: </><e>error:</> e1\n    abc\n<c>     ^</>\n"
+                              "<p></><e>error:</> e2\n<p></><w>warning:</> w1: x\n"
+                              "<p></><w>warning:</> w2\n");
+    free(text);
+    diag_free(diag);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_place),     cmocka_unit_test(test_no_place),
-        cmocka_unit_test(test_long_line), cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_cap),       cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_place),
+        cmocka_unit_test(test_no_place),
+        cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_order_and_style),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
