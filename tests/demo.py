@@ -21,7 +21,9 @@ ZONES = {
     # A sender whose domain is in order, one that takes no mail, one whose server names nobody.
     "example.net": "@ MX 10 mail\nmail A 203.0.113.7\n",
     "nomail.example": "@ MX 0 .\n",
-    "example": "",
+    # One that says who may send for it and what is to become of other mail in its name.
+    "example": 'strict MX 10 mail.example.net.\nstrict TXT "v=spf1 ip4:203.0.113.7 -all"\n'
+               '_dmarc.strict TXT "v=DMARC1; p=reject"\n',
     "example.test": "@ MX 10 mx\nmx A 192.0.2.1\n",
     "113.0.203.in-addr.arpa": "7 PTR mail.example.net.\n",
 }
@@ -70,12 +72,15 @@ class Dialogue:
         print("  (client %s)" % address)
         self.client = mx.client(address, name, helo, port, **more)
 
-    def say(self, line):
-        print("  C: " + line)
-        reply = self.client.cmd(line)
+    def show(self, reply):
         for number, text in enumerate(reply.lines):
             mark = "-" if number + 1 < len(reply.lines) else " "
             print("  S: " + shade("%d%s%s" % (reply.code, mark, text)))
+
+    def say(self, line):
+        print("  C: " + line)
+        reply = self.client.cmd(line)
+        self.show(reply)
         return reply.code
 
     def message(self, text):
@@ -83,7 +88,7 @@ class Dialogue:
         if code == 354:
             print("  C: " + text.replace("\n", "\n  C: ") + "\n  C: .")
             reply = self.client.content(text)
-            print("  S: " + shade("%d %s" % (reply.code, " ".join(reply.lines))))
+            self.show(reply)
             code = reply.code
         return code
 
@@ -133,12 +138,13 @@ def main():
         if code != seen:
             wrong.append("expected %d, saw %d" % (code, seen))
 
-    title("Good mail goes on to 354 and is delivered; one wrong recipient does not hold up the others")
+    title("Good mail goes on to 354 and is delivered; a wrong recipient does not hold up the others")
     dialogue = Dialogue(mx, "203.0.113.7", "mail.example.net")
     dialogue.say("MAIL FROM:<someone@example.net>")
     expect(250, dialogue.say("RCPT TO:<alice@example.test>"))
     expect(550, dialogue.say("RCPT TO:<alcie@example.test>"))
-    expect(250, dialogue.message("Subject: hello\n\nHello Alice."))
+    expect(551, dialogue.say("RCPT TO:<dave@example.test>"))
+    expect(250, dialogue.message("From: someone@example.net\nSubject: hello\n\nHello Alice."))
     dialogue.end()
     message = sink.wait(1)[0]
     print("  (delivered to %s)" % ", ".join(message.recipients))
@@ -157,9 +163,17 @@ def main():
     expect(550, one(mx, "203.0.113.7", "noreply@nomail.example", "alice@example.test"))
     title("550 5.1.8: the sender's domain does not exist")
     expect(550, one(mx, "203.0.113.7", "ghost@ghost.example", "alice@example.test"))
+    title("550 5.7.23: the client may not send for the sender's domain (SPF)")
+    expect(550, one(mx, "203.0.113.9", "ceo@strict.example", "alice@example.test"))
+    title("550 5.7.26: the author that the reader would see is forged (DMARC)")
+    dialogue = Dialogue(mx, "203.0.113.9")
+    dialogue.say("MAIL FROM:<someone@example.net>")
+    dialogue.say("RCPT TO:<alice@example.test>")
+    expect(550, dialogue.message("From: The Boss <ceo@strict.example>\nSubject: urgent\n\nPay this."))
+    dialogue.end()
     title("556 5.1.10: one of our own users writes to a domain that takes no mail")
     expect(556, one(mx, "192.0.2.250", "alice@example.test", "sales@nomail.example"))
-    explained = command("explain", "-c", gate.conf_path, "--client", "203.0.113.66", "--helo",
+    explained = command("explain", "--brief", "-c", gate.conf_path, "--client", "203.0.113.66", "--helo",
                         "client.example.net", "--from", "offers@example.net", "--rcpt",
                         "alice@example.test")[1]
     title("451 4.3.0: the list of mailboxes was emptied by mistake; nobody is called unknown")
@@ -170,7 +184,7 @@ def main():
     expect(521, one(mx, "203.0.113.7", "someone@example.net", "alice@example.test", port=mx.extra[0]))
 
     title("The audit records of these sessions")
-    wait_until("the records", lambda: len(gate.audit()) >= 10)
+    wait_until("the records", lambda: len(gate.audit()) >= 12)
     for path in (gate.audit_path, closed.audit_path):
         for line in procs.read(path).splitlines():
             print("  " + line)

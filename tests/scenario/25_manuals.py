@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # time limit: 120 s
-"""The examples in the manual pages: what they show is what happens.
+"""The examples in the manual pages and in the README: what they show is what happens.
 
 In a page, a comment in front of a literal display says what becomes of it:
 
@@ -201,6 +201,36 @@ def page_case(page):
             except Exception as trouble:  # All of them are to be seen in one run.
                 troubles.append("%s: %s" % (display, trouble))
         expect(not troubles, "\n".join(troubles))
+
+
+def readme_blocks(kind):
+    """The indented blocks of the README below a comment of this kind."""
+    for match in re.finditer(r"<!-- test: %s -->\n\n((?:    .*\n|\n(?=    ))+)" % kind, read(os.path.join(ROOT, "README.md"))):
+        yield re.sub(r"^    ", "", match.group(1), flags=re.M)
+
+
+@case("README: its policies are taken")
+def _():
+    blocks = list(readme_blocks("rules"))
+    same(len(blocks), 3)
+    for block in blocks:
+        configure(block)
+        status, output = shell("postern check")
+        same(status, 0, output)
+
+
+@case("README: what it shows is what make demo prints")
+def _():
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "tests/demo.py")], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=60 * SLOW, check=False, env=dict(ENVIRONMENT, POSTERN=binary(), POSTERN_TEST_DIR=folder("demo")))
+    same(done.returncode, 0, done.stdout)
+    printed = [re.sub(r"^\S+T\S+ postern\[\d+\]: ", "", line.strip()) for line in steady(done.stdout).splitlines()]
+    blocks = list(readme_blocks("demo"))
+    same(len(blocks), 3)
+    for block in blocks:
+        shown = [line.strip() for line in steady(block).splitlines()]
+        expect(any(all(fits_line(line, got) for line, got in zip(shown, printed[start:]))
+                   for start in range(len(printed) - len(shown) + 1)), "not in the demo:\n%s\n%s" % (block, done.stdout))
 
 
 PAGES = sorted(glob.glob(os.path.join(ROOT, "man/*.[1-8]")))
