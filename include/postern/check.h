@@ -147,9 +147,6 @@ struct check {
     /* Work that goes on beside sessions (probing lists): called once when the snapshot goes live
      * and again every TICK seconds from the housekeeping thread; must not block.  May be NULL. */
     void (*tick)(void *state, struct dns *dns, struct loop *loop);
-    /* Whether the first round of tick()'s work is over, so that commands that run once can wait for
-     * it.  NULL: yes. */
-    bool (*settled)(void *state);
     /* Whether this configuration can ever make the probe's facts anything but absent (a dnsbl probe
      * without blocks need not run).  NULL: yes. */
     bool (*used)(void *state, const struct probe *probe);

@@ -65,14 +65,26 @@ void engine_header(struct engine_session *session, const char *name, const char 
 void engine_eoh(struct engine_session *session);
 void engine_body(struct engine_session *session, const unsigned char *bytes, size_t length);
 
-/* What the MTA is to send, and what it may be asked to do, under the configuration of the session.
- * Without a rule about the message (or fields to be added) nothing of it is asked for. */
-struct engine_needs {
-    bool headers, body; /* header fields, chunks of the body */
-    bool changes;       /* header fields may be added and removed */
-    bool holds;         /* a message may be quarantined */
+/* What the MTA is asked for, compiled from the policy: what no rule, no field to be added and no
+ * record needs is not sent, and where no verdict can fall the MTA need not wait for a reply. */
+enum asked {
+    ASKED_NOT,    /* not sent */
+    ASKED_SILENT, /* sent, not replied to */
+    ASKED_REPLY,  /* sent and replied to */
 };
+
+struct engine_needs {
+    enum asked stages[STAGE_COUNT];
+    bool headers, body;              /* header fields, chunks of the body: never replied to */
+    bool changes;                    /* header fields may be added and removed */
+    bool holds;                      /* a message may be quarantined */
+    const char *macros[STAGE_COUNT]; /* names of the MTA's macros with blanks between; "" */
+};
+
+/* Under the configuration of the session; its texts live as long as the session. */
 struct engine_needs engine_needs(const struct engine_session *session);
+/* The same under a configuration that nobody uses yet; texts in ARENA. */
+struct engine_needs engine_needs_of(struct config *config, struct arena *arena);
 
 /* The transaction is over (accepted, rejected, aborted); facts of the connection stay.  Lookups of
  * it are dropped. */

@@ -125,8 +125,6 @@ struct policy {
     enum stage speak_at; /* STAGE_MAIL or STAGE_RCPT */
     enum mixed mixed;
     bool has_521, has_headers;
-    bool needs_message; /* some rule that is not off needs a fact of stage data or message */
-    bool needs_headers, needs_body; /* which DERIVED_HEADER/message facts are used */
 };
 
 /* ---- building ---- */

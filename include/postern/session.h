@@ -67,13 +67,8 @@ void session_leading_space(struct session *session, bool yes);
 /* Whether a transaction is under way (MAIL taken, neither ended nor aborted). */
 bool session_busy(const struct session *session);
 
-/* What the configuration of this session needs from the MTA. */
-struct session_needs {
-    bool headers, body; /* header fields, body chunks at all */
-    bool changes;       /* header fields may be added and removed */
-    bool holds;         /* a message may be quarantined */
-};
-struct session_needs session_needs(const struct session *session);
+/* What the configuration of this session asks of the MTA. */
+struct engine_needs session_needs(const struct session *session);
 
 /* HOST is the client's name as the MTA says it ("[192.0.2.1]" when it has none); ADDR NULL or
  * ADDR_NONE where there is none; PORT in host order (0 with a local submission). */
@@ -96,8 +91,5 @@ void session_body(struct session *session, const unsigned char *bytes, size_t le
 void session_eom(struct session *session, const struct session_macros *macros, session_done *done,
                  void *arg);
 void session_abort(struct session *session);
-
-/* The macros to ask the MTA for, per stage; "" where none. */
-const char *session_symbols(enum stage stage);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <postern/arena.h>
 #include <postern/check.h>
+#include <postern/engine.h>
 #include <postern/front.h>
 #include <postern/log.h>
 #include <postern/policy.h>
@@ -111,6 +112,35 @@ static void print_rules(const struct policy *policy)
     free(text);
 }
 
+static const char *asked_text(enum asked asked)
+{
+    static const char *const texts[] = {[ASKED_NOT] = "not sent",
+                                        [ASKED_SILENT] = "sent, not replied to",
+                                        [ASKED_REPLY] = "sent and replied to"};
+    return texts[asked];
+}
+
+/* What is negotiated with the MTA under this policy. */
+static void print_milter(struct config *config)
+{
+    struct arena *arena = arena_new();
+    const struct engine_needs needs = engine_needs_of(config, arena);
+    for (enum stage stage = STAGE_CONNECT; stage <= STAGE_MESSAGE; stage++) {
+        if (stage == STAGE_MESSAGE) {
+            printf("milter header: %s\n", asked_text(needs.headers ? ASKED_SILENT : ASKED_NOT));
+            printf("milter body: %s\n", asked_text(needs.body ? ASKED_SILENT : ASKED_NOT));
+        }
+        printf("milter %s: %s", stage_name(stage), asked_text(needs.stages[stage]));
+        if (needs.macros[stage][0] != '\0')
+            printf(", with %s", needs.macros[stage]);
+        putchar('\n');
+    }
+    printf("milter changes: %s%s%s\n", needs.changes ? "header fields" : "",
+           needs.changes && needs.holds ? ", " : "",
+           needs.holds ? "quarantine" : (needs.changes ? "" : "none"));
+    arena_free(arena);
+}
+
 static int run_check(const struct command *command, void *memory, char **words)
 {
     const struct check_options *options = memory;
@@ -135,6 +165,7 @@ static int run_check(const struct command *command, void *memory, char **words)
         result = EXIT_TROUBLE;
     print_rules(config->policy);
     print_lookups(config);
+    print_milter(config);
     config_unref(config);
     return result;
 }

@@ -202,20 +202,6 @@ static void play(struct explained *explained, struct session *session,
         play_message(explained, session, message, &macros, &waiter);
 }
 
-/* Lists are believed only after their probe, which takes a moment. */
-static void settle(struct engine *engine)
-{
-    struct config *config = engine_config(engine);
-    const struct config_schema *schema = config->schema;
-    int64_t end = clock_ms() + config->resolver->timeout * 2 + 500;
-    engine_tick(engine);
-    for (size_t i = 0; i < schema->check_count; i++)
-        while (schema->checks[i]->settled != NULL &&
-               !schema->checks[i]->settled(config->check_states[i]) && clock_ms() < end)
-            usleep(2000);
-    config_unref(config);
-}
-
 static int explain(const struct explain_options *options, struct config *config,
                    const struct message *message)
 {
@@ -232,7 +218,7 @@ static int explain(const struct explain_options *options, struct config *config,
     const struct engine_options engine_options = {
         .dns = resolver_dns(resolver), .loop = loop, .everything = true};
     struct engine *engine = engine_new(&engine_options, config);
-    settle(engine);
+    engine_tick(engine);
     struct session *session =
         session_open(engine, config->listens != NULL ? config->listens->head.name : "");
     /* Values are fed as they stand in the file. */

@@ -61,6 +61,7 @@ struct wired_probe {
     enum span_kind span;
     uint32_t place;  /* among the probes of the session, or of a recipient */
     bool used;       /* false: its facts are absent, it never runs */
+    bool wanted;     /* some rule, text or field may look for its facts */
     uint32_t stream; /* that it looks at, or NOBODY */
     /* Facts that must be settled before it starts: those it names, and those that they rest on. */
     const slot_t *after, *behind;
@@ -119,6 +120,7 @@ void wiring_unref(struct wiring *wiring);
 /* order.c: parts of wiring_new(). */
 void wire_order(struct wiring *wiring);
 void wire_texts(struct wiring *wiring);
+/* negotiate.c: the last one. */
 void wire_needs(struct wiring *wiring);
 /* results.c: another one. */
 void wire_results(struct wiring *wiring);

@@ -4,8 +4,7 @@
 #include <string.h>
 
 /*
- * What rests on what: probes that wait for the facts of others, texts that show facts, and what of
- * the message all that takes.
+ * What rests on what: probes that wait for the facts of others, texts that show facts.
  */
 
 /* ---- probes that wait for others ---- */
@@ -95,66 +94,4 @@ void wire_texts(struct wiring *wiring)
         if (text.count > 0)
             wiring->texts[wiring->text_count++] = text;
     }
-}
-
-/* ---- what is to be sent ---- */
-
-/* What looking for a fact takes of the message. */
-static void need_fact(struct wiring *wiring, slot_t slot)
-{
-    slot_t root = wiring->root_of[slot];
-    const struct slot *fact = &wiring->layout->slots[root];
-    uint32_t probe = wiring->probe_of[root];
-
-    if (wiring->derived_of[root] != NOBODY) {
-        wiring->needs.headers = true;
-    } else if (strcmp(fact->name, "received.count") == 0) {
-        wiring->needs.headers = true;
-    } else if (strcmp(fact->name, "message.size") == 0) {
-        wiring->needs.headers = wiring->needs.body = true;
-    } else if (probe != NOBODY && wiring->probes[probe].used) {
-        const struct wired_probe *wired = &wiring->probes[probe];
-        if (wired->stream != NOBODY) {
-            wiring->needs.headers = true;
-            wiring->needs.body |= wiring->streams[wired->stream].stream->body;
-        }
-        for (size_t i = 0; i < wired->behind_count; i++)
-            need_fact(wiring, wired->behind[i]);
-    }
-}
-
-void wire_needs(struct wiring *wiring)
-{
-    const struct policy *policy = wiring->policy;
-    int32_t today = clock_day(clock_wall());
-
-    for (size_t i = 0; i < policy->rule_count; i++) {
-        const struct rule *rule = &policy->rules[i];
-        if (rule->until != 0 && rule->until < today)
-            continue;
-        for (size_t j = 0; j < rule->slot_count; j++)
-            need_fact(wiring, rule->slots[j]);
-        wiring->needs.holds |= rule->outcome == OUTCOME_QUARANTINE && !rule->observe;
-    }
-    for (size_t i = 0; i < wiring->text_count; i++) {
-        const struct rule *rule = &policy->rules[wiring->texts[i].rule];
-        if (rule->observe || (rule->until != 0 && rule->until < today))
-            continue;
-        for (size_t j = 0; j < wiring->texts[i].count; j++)
-            need_fact(wiring, wiring->texts[i].slots[j]);
-    }
-    for (size_t i = 0; i < wiring->shown_count; i++)
-        need_fact(wiring, wiring->shown_slots[i]);
-    /* Fields that rules add replace those of the same name, which are counted as they pass by. */
-    wiring->needs.changes = policy->has_headers || wiring->results != NULL || wiring->removes;
-    wiring->needs.headers |= policy->has_headers;
-}
-
-struct engine_needs engine_needs(const struct engine_session *session)
-{
-    struct engine_needs needs = session->wiring->needs;
-
-    if (session->engine->options.everything)
-        needs.headers = needs.body = true;
-    return needs;
 }

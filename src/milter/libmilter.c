@@ -213,31 +213,41 @@ static void apply_change(SMFICTX *context, const struct session_change *change)
 
 /* ---- callbacks ---- */
 
-static void ask_symbols(SMFICTX *context)
+/* Stages that may be left out, or left without a reply, and where their macros are asked for. */
+static const struct {
+    enum stage stage;
+    unsigned long not_sent, no_reply;
+    int macros;
+} places[] = {
+    {STAGE_CONNECT, SMFIP_NOCONNECT, SMFIP_NR_CONN, SMFIM_CONNECT},
+    {STAGE_HELO, SMFIP_NOHELO, SMFIP_NR_HELO, SMFIM_HELO},
+    {STAGE_MAIL, SMFIP_NOMAIL, SMFIP_NR_MAIL, SMFIM_ENVFROM},
+    {STAGE_RCPT, SMFIP_NORCPT, SMFIP_NR_RCPT, SMFIM_ENVRCPT},
+    {STAGE_DATA, SMFIP_NODATA, SMFIP_NR_DATA, SMFIM_DATA},
+    {STAGE_MESSAGE, 0, 0, SMFIM_EOM},
+};
+
+static void ask_symbols(SMFICTX *context, const struct engine_needs *needs)
 {
-    static const struct {
-        enum stage stage;
-        int place;
-    } places[] = {
-        {STAGE_CONNECT, SMFIM_CONNECT}, {STAGE_HELO, SMFIM_HELO}, {STAGE_MAIL, SMFIM_ENVFROM},
-        {STAGE_RCPT, SMFIM_ENVRCPT},    {STAGE_DATA, SMFIM_DATA}, {STAGE_MESSAGE, SMFIM_EOM},
-    };
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        smfi_setsymlist(context, places[i].place, text_of(session_symbols(places[i].stage)));
+        smfi_setsymlist(context, places[i].macros, text_of(needs->macros[places[i].stage]));
 }
 
-/* What the MTA need not send, and where it need not wait for a reply.  Postfix keeps what needs no
- * reply in its buffer until something does, so connect and MAIL are replied to (at once): lookups
- * begin with them. */
-static unsigned long wanted_steps(const struct session_needs *needs)
+/* What the MTA need not send, and where it need not wait for a reply. */
+static unsigned long wanted_steps(const struct engine_needs *needs)
 {
-    unsigned long steps = SMFIP_RCPT_REJ | SMFIP_HDR_LEADSPC | SMFIP_NOUNKNOWN | SMFIP_NR_HELO |
-                          SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
+    unsigned long steps = SMFIP_RCPT_REJ | SMFIP_HDR_LEADSPC | SMFIP_NOUNKNOWN | SMFIP_NOEOH |
+                          SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        enum asked asked = needs->stages[places[i].stage];
+        steps |= asked == ASKED_NOT ? places[i].not_sent : 0;
+        steps |= asked != ASKED_REPLY ? places[i].no_reply : 0;
+    }
     if (!needs->headers)
         steps |= SMFIP_NOHDRS;
     if (!needs->body)
         steps |= SMFIP_NOBODY;
-    return steps | SMFIP_NOEOH;
+    return steps;
 }
 
 static sfsistat on_negotiate(SMFICTX *context, unsigned long offered_actions,
@@ -250,7 +260,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long offered_actions,
     (void)f2;
     (void)f3;
     struct peer *peer = peer_of(context);
-    struct session_needs needs = session_needs(peer->session);
+    struct engine_needs needs = session_needs(peer->session);
     unsigned long wanted = SMFIF_SETSYMLIST;
     if (needs.changes)
         wanted |= SMFIF_ADDHDRS | SMFIF_CHGHDRS;
@@ -263,7 +273,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long offered_actions,
     peer->steps = *steps;
     session_leading_space(peer->session, (*steps & SMFIP_HDR_LEADSPC) != 0);
     if ((*actions & SMFIF_SETSYMLIST) != 0)
-        ask_symbols(context);
+        ask_symbols(context, &needs);
     return leave(SMFIS_CONTINUE);
 }
 
@@ -325,7 +335,7 @@ static sfsistat on_rcpt(SMFICTX *context, char **argv)
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_rcpt(peer->session, (const char *const *)argv, &macros, on_answer, peer);
-    return leave(finish(context, peer, 0));
+    return leave(finish(context, peer, SMFIP_NR_RCPT));
 }
 
 static sfsistat on_data(SMFICTX *context)

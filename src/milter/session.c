@@ -97,15 +97,9 @@ bool session_busy(const struct session *session)
     return session->busy;
 }
 
-struct session_needs session_needs(const struct session *session)
+struct engine_needs session_needs(const struct session *session)
 {
-    const struct engine_needs needs = engine_needs(session->engine);
-    return (struct session_needs){
-        .headers = needs.headers,
-        .body = needs.body,
-        .changes = needs.changes,
-        .holds = needs.holds,
-    };
+    return engine_needs(session->engine);
 }
 
 /* ---- what is decided becomes an answer ---- */
@@ -368,23 +362,4 @@ void session_abort(struct session *session)
 {
     session->busy = false;
     engine_end(session->engine);
-}
-
-const char *session_symbols(enum stage stage)
-{
-    /* A list replaces the MTA's own default for the stage, so what is used must be named. */
-    switch (stage) {
-    case STAGE_CONNECT:
-        return "j {daemon_name} {client_ptr}";
-    case STAGE_HELO:
-        return "{tls_version}";
-    case STAGE_MAIL:
-        return "i {auth_authen} {auth_type} {tls_version}";
-    case STAGE_RCPT:
-        return "i {rcpt_mailer} {rcpt_host} {rcpt_addr}";
-    case STAGE_DATA:
-    case STAGE_MESSAGE:
-        return "i";
-    }
-    return "";
 }

@@ -133,30 +133,11 @@ static void plan_speaks(const struct policy *policy, struct rule *rule, const st
     }
 }
 
-/* Whether a fact is one of the message's, and what of the message it takes. */
-static void plan_message(struct policy *policy, slot_t slot)
-{
-    size_t registry = policy->layout->count - policy->derived_count;
-
-    if (policy->layout->slots[slot].stage < STAGE_DATA)
-        return;
-    policy->needs_message = true;
-    while (slot != SLOT_NONE && slot >= registry) {
-        const struct derived *derived = &policy->derived[slot - registry];
-
-        if (derived->kind == DERIVED_HEADER)
-            policy->needs_headers = true;
-        slot = derived->subject;
-    }
-    if (slot != SLOT_NONE && policy->layout->slots[slot].stage == STAGE_MESSAGE)
-        policy->needs_headers = policy->needs_body = true;
-}
-
 void plan(struct arena *arena, struct policy *policy, struct rule *rules, int32_t today)
 {
     struct collector collector = {.arena = arena, .layout = policy->layout};
     const struct rule *holder = NULL;
-    size_t i, j;
+    size_t i;
 
     collector.taken_by = arena_alloc(arena, policy->layout->count * sizeof(*collector.taken_by));
     collector.slots = arena_alloc(arena, policy->layout->count * sizeof(*collector.slots));
@@ -170,8 +151,6 @@ void plan(struct arena *arena, struct policy *policy, struct rule *rules, int32_
             holder = rule;
         if (plan_ended(rule, today))
             continue;
-        for (j = 0; j < rule->slot_count; j++)
-            plan_message(policy, rule->slots[j]);
         if (!rule->observe) {
             if (rule->outcome == OUTCOME_REPLY && rule->code == 521)
                 policy->has_521 = true;

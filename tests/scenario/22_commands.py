@@ -145,6 +145,12 @@ def _():
     same(places, ["rcpt", "rcpt", "rcpt", "rcpt", "message", "message", "message"])
     for part in ("needs dnsbl.score", "owner bob", "note why", "table users: file, 2 entries", "listen mx: unix:", "1 list: bl"):
         has(out, part)
+    same(re.findall(r"^milter (\w+): (.*)$", out, re.M),
+         [("connect", "sent and replied to, with {daemon_name} {client_ptr}"), ("helo", "sent, not replied to"),
+          ("mail", "sent, not replied to, with {auth_authen} {auth_type} {tls_version}"),
+          ("rcpt", "sent and replied to, with i {rcpt_mailer} {rcpt_host} {rcpt_addr}"), ("data", "not sent"),
+          ("header", "sent, not replied to"), ("body", "not sent"), ("message", "sent and replied to, with i"),
+          ("changes", "header fields, quarantine")])
 
 
 @case("check finds all errors in one run, each with line, column and a caret under the word")
