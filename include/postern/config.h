@@ -12,6 +12,8 @@ struct table;
  * The configuration: an immutable, reference-counted snapshot of everything in the file.  A reload
  * makes a new one; sessions under way keep theirs.
  */
+enum { CONFIG_VERSION = 1 }; /* of the language; a change that old files do not survive adds one */
+
 enum listen_mode { LISTEN_ENFORCE, LISTEN_OBSERVE };
 enum audit_mail { AUDIT_NO, AUDIT_YES };
 
@@ -105,6 +107,11 @@ struct config *config_load(const char *path, const struct config_schema *schema,
 
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
+
+/* Writes the effective configuration as a configuration that means the same: every option of every
+ * block, defaults too, each with a comment that says where its value comes from; tables, conditions
+ * and rules as they were written.  Contents of key files are not in it. */
+void config_print_effective(const struct config *config, FILE *out);
 
 /* A table by name, or NULL. */
 struct table *config_table(const struct config *config, const char *name);

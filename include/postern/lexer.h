@@ -72,6 +72,9 @@ bool lexer_expect(struct lexer *lexer, enum token_kind kind, const char *what);
  * end of input: a parser's loop over the top level has to take a stray '}' itself. */
 void lexer_skip_statement(struct lexer *lexer);
 
+/* The place right behind the last token that was taken. */
+struct place lexer_behind(const struct lexer *lexer);
+
 /* "';'", "'{'", "a word" ... for messages. */
 const char *token_kind_name(enum token_kind kind);
 

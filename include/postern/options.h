@@ -49,7 +49,8 @@ struct block_head {
     const char *name; /* "" for a block without a name */
     struct place at;
     uint64_t set; /* bit i: row i was written in the file (rows past 63 are not allowed) */
-    struct block_head *next; /* blocks of one kind, in order of the file */
+    const struct place *places; /* by row: where, of those that are set; NULL when none is */
+    struct block_head *next;    /* blocks of one kind, in order of the file */
 };
 
 struct option_block {

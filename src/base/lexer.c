@@ -428,6 +428,11 @@ bool lexer_expect(struct lexer *lexer, enum token_kind kind, const char *what)
     return false;
 }
 
+struct place lexer_behind(const struct lexer *lexer)
+{
+    return lexer->last_end;
+}
+
 /* Whether a statement can go on with this token behind a '}': `when x in { a, b } and y;`. */
 static bool continues_condition(const struct token *token)
 {

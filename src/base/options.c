@@ -266,6 +266,15 @@ static void read_row(struct reader *reader)
     parse_value(lexer, reader->kind, row, member(reader->block, row));
 }
 
+static void keep_places(const struct reader *reader)
+{
+    size_t size = reader->kind->row_count * sizeof(struct place);
+    struct place *places = arena_alloc(lexer_arena(reader->lexer), size);
+
+    memcpy(places, reader->places, size);
+    reader->block->places = places;
+}
+
 static void report_missing(const struct reader *reader)
 {
     const struct option_block *kind = reader->kind;
@@ -300,6 +309,7 @@ void *options_parse_block(struct lexer *lexer, const struct option_block *kind,
     }
     while (lexer_peek(lexer)->kind != TOKEN_CLOSE && lexer_peek(lexer)->kind != TOKEN_END)
         read_row(&reader);
+    keep_places(&reader);
     bool closed = lexer_accept(lexer, TOKEN_CLOSE);
     if (!closed)
         diag_error(diag, &head->at, "the block of this '%s' has no closing '}'", kind->kind);

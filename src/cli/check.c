@@ -91,6 +91,7 @@ static void print_lookups(const struct config *config)
 
 struct check_options {
     const char *config;
+    bool explain_defaults;
 };
 
 /* The names of the rules stand out, their places do not. */
@@ -151,6 +152,11 @@ static int run_check(const struct command *command, void *memory, char **words)
     struct config *config = cli_load(path, true);
     if (config == NULL)
         return EXIT_TROUBLE;
+    if (options->explain_defaults) {
+        config_print_effective(config, stdout);
+        config_unref(config);
+        return EXIT_DONE;
+    }
     int result = EXIT_DONE;
     const char *refused = config->listens != NULL ? front_refuses(config->listens) : NULL;
     if (config->listens == NULL) {
@@ -172,11 +178,15 @@ static int run_check(const struct command *command, void *memory, char **words)
 
 static const struct cli_option rows[] = {
     CLI_CONFIG(struct check_options),
+    {"explain-defaults", '\0', CLI_FLAG, NULL, NULL, NULL,
+     offsetof(struct check_options, explain_defaults),
+     "print the effective configuration instead: every option with its value and where that "
+     "comes from"},
 };
 
 const struct command command_check = {
     .name = "check",
-    .arguments = "[-c FILE]",
+    .arguments = "[-c FILE] [--explain-defaults]",
     .summary =
         "Reads the configuration and prints each rule with where it speaks and what it costs",
     CLI_OPTIONS(rows),

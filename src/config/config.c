@@ -173,6 +173,23 @@ static void build_policy(struct reading *reading)
         config_compile_texts(reading, policy);
 }
 
+/* What can be done only when all files are read. */
+static void finish(struct reading *reading)
+{
+    struct config *config = &reading->all->config;
+    const char *slash = strrchr(config->path, '/');
+    const char *base_dir =
+        slash == NULL ? "."
+                      : arena_strndup(reading->arena, config->path, (size_t)(slash - config->path));
+    fill_defaults(reading->all);
+    take_core(reading->all);
+    check_table_options(reading);
+    config_open_tables(reading, base_dir);
+    build_policy(reading);
+    if (diag_errors(reading->diag) == 0)
+        open_checks(reading, base_dir);
+}
+
 struct config *config_load(const char *path, const struct config_schema *schema, struct diag *diag)
 {
     struct arena *arena = arena_new();
@@ -192,18 +209,12 @@ struct config *config_load(const char *path, const struct config_schema *schema,
     char *real = realpath(path, NULL);
     reading.stack[reading.depth++] = arena_strdup(arena, real != NULL ? real : path);
     free(real);
+    reading.global_places =
+        arena_alloc(arena, all->kinds[0].kind->row_count * sizeof(reading.global_places[0]));
+    all->globals->head.places = reading.global_places;
     config_read_file(&reading, path, NULL);
-
-    fill_defaults(all);
-    take_core(all);
-    const char *slash = strrchr(config->path, '/');
-    const char *base_dir =
-        slash == NULL ? "." : arena_strndup(arena, config->path, (size_t)(slash - config->path));
-    check_table_options(&reading);
-    config_open_tables(&reading, base_dir);
-    build_policy(&reading);
-    if (diag_errors(diag) == 0)
-        open_checks(&reading, base_dir);
+    if (!reading.too_new)
+        finish(&reading);
     config->version = reading.version;
     map_free(reading.table_names);
     free(reading.tables);
@@ -213,7 +224,6 @@ struct config *config_load(const char *path, const struct config_schema *schema,
     }
     return config;
 }
-
 /* ---- using ---- */
 
 struct config *config_ref(struct config *config)

@@ -15,7 +15,12 @@
 struct globals {
     struct block_head head;
     const char *hostname, *help_url, *state_dir;
-    int64_t speak_at, mixed;
+    int64_t speak_at, mixed, version;
+};
+
+/* A statement that is no option and no block, as it was written. */
+struct written {
+    struct place from, to; /* TO: right behind its last token */
 };
 
 /* The blocks of one kind, as they were read. */
@@ -43,6 +48,8 @@ struct config_all {
     struct kind_blocks *kinds;
     size_t kind_count;
     struct map *tables_by_name;
+    struct written *written; /* in the order of reading */
+    size_t written_count, written_room;
 };
 
 /* One reading of the file, while it goes on. */
@@ -57,6 +64,8 @@ struct reading {
     const char *stack[16]; /* files being read, by their real path */
     size_t depth;
     uint64_t version;
+    struct place *global_places;
+    bool too_new; /* the file itself says that it is for a later postern */
 };
 
 enum { CONFIG_FILE_MAX = 64 * 1024 * 1024 };

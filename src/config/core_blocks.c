@@ -7,6 +7,9 @@
 /* The core's own options, one row each.  What a check needs stands with the check. */
 
 static const struct option_row global_rows[] = {
+    {"config_version", OPTION_NUMBER, "1", 1, CONFIG_VERSION, NULL, NULL,
+     offsetof(struct globals, version), false,
+     "the version of the language that the configuration is written in"},
     {"hostname", OPTION_TEXT, NULL, 0, 0, NULL, NULL, offsetof(struct globals, hostname), false,
      "name of this host in replies and headers; default: what the MTA calls itself"},
     {"help_url", OPTION_TEXT, NULL, 0, 0, NULL, NULL, offsetof(struct globals, help_url), false,

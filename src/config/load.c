@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config_private.h"
 
+#include <postern/version.h>
 #include <postern/words.h>
 
 #include <errno.h>
@@ -171,6 +172,7 @@ static bool parse_global(struct reading *reading, struct lexer *lexer, const str
         if ((globals->head.set & (UINT64_C(1) << i)) != 0)
             diag_error(reading->diag, &head->at, "%s is set twice", row->name);
         globals->head.set |= UINT64_C(1) << i;
+        reading->global_places[i] = head->at;
         options_parse_value(lexer, row, (char *)globals + row->offset);
         return true;
     }
@@ -203,6 +205,40 @@ static void unknown_statement(struct reading *reading, const struct token *head)
         diag_error(reading->diag, &head->at, "unknown statement '%s'", head->text);
 }
 
+static void keep_written(struct reading *reading, const struct token *head,
+                         const struct lexer *lexer)
+{
+    struct config_all *all = reading->all;
+    if (all->written_count == all->written_room) {
+        size_t room = all->written_room == 0 ? 64 : 2 * all->written_room;
+        struct written *more = arena_alloc(reading->arena, room * sizeof(more[0]));
+        if (all->written_count > 0)
+            memcpy(more, all->written, all->written_count * sizeof(more[0]));
+        all->written = more;
+        all->written_room = room;
+    }
+    all->written[all->written_count++] = (struct written){head->at, lexer_behind(lexer)};
+}
+
+/* What is not made of option rows; HEAD is taken.  False when it is none of these. */
+static bool parse_other(struct reading *reading, struct lexer *lexer, const struct token *head)
+{
+    if (token_is(head, "table"))
+        config_parse_table(reading, lexer, head);
+    else if (token_is(head, "condition"))
+        policy_parse_named(reading->builder, lexer, head);
+    else if (token_is(head, "rule"))
+        policy_parse_rule(reading->builder, lexer, head);
+    else if (token_is(head, "disable"))
+        parse_names(reading, lexer, policy_disable);
+    else if (token_is(head, "observe"))
+        parse_names(reading, lexer, policy_observe);
+    else
+        return false;
+    keep_written(reading, head, lexer);
+    return true;
+}
+
 static void parse_statement(struct reading *reading, struct lexer *lexer, const char *path)
 {
     struct token head = lexer_next(lexer);
@@ -216,16 +252,8 @@ static void parse_statement(struct reading *reading, struct lexer *lexer, const 
             lexer_skip_statement(lexer);
     } else if (token_is(&head, "include")) {
         parse_include(reading, lexer, path);
-    } else if (token_is(&head, "table")) {
-        config_parse_table(reading, lexer, &head);
-    } else if (token_is(&head, "condition")) {
-        policy_parse_named(reading->builder, lexer, &head);
-    } else if (token_is(&head, "rule")) {
-        policy_parse_rule(reading->builder, lexer, &head);
-    } else if (token_is(&head, "disable")) {
-        parse_names(reading, lexer, policy_disable);
-    } else if (token_is(&head, "observe")) {
-        parse_names(reading, lexer, policy_observe);
+    } else if (parse_other(reading, lexer, &head)) {
+        /* kept as it was written */
     } else if ((kind = find_kind(reading, &head)) != NULL) {
         parse_block(reading, lexer, kind, &head);
     } else if (!parse_global(reading, lexer, &head)) {
@@ -237,10 +265,56 @@ static void parse_statement(struct reading *reading, struct lexer *lexer, const 
     }
 }
 
+/* ---- the version ---- */
+
+/* The version that a file says it is written in, with its place; 0 when it says none that can be
+ * read.  What is wrong with the file is no matter here. */
+static long stated_version(const struct source *source, struct place *at)
+{
+    static const char word[] = "config_version";
+    if (memmem(source->text, source->length, word, sizeof(word) - 1) == NULL)
+        return 0;
+    struct arena *arena = arena_new();
+    struct diag *nobody = diag_new();
+    struct lexer *lexer = lexer_new(source, arena, nobody);
+    long version = 0;
+    while (version == 0 && lexer_peek(lexer)->kind != TOKEN_END) {
+        struct token head = lexer_next(lexer);
+        const struct token *number = lexer_peek(lexer);
+        if (token_is(&head, word) && number->kind == TOKEN_WORD) {
+            char *end;
+            *at = number->at;
+            version = strtol(number->text, &end, 10);
+            version = *end == '\0' ? version : 0;
+        }
+        if (head.kind != TOKEN_CLOSE && head.kind != TOKEN_SEMICOLON)
+            lexer_skip_statement(lexer);
+    }
+    lexer_free(lexer);
+    diag_free(nobody);
+    arena_free(arena);
+    return version;
+}
+
+/* A file from the future is not read at all: what it says may mean something else today. */
+static bool too_new(struct reading *reading, const struct source *source)
+{
+    struct place at;
+    long version = stated_version(source, &at);
+    if (version <= CONFIG_VERSION)
+        return false;
+    diag_error(reading->diag, &at,
+               "%s is written for config_version %ld, and postern " POSTERN_VERSION
+               " understands %d; upgrade postern, or go back to the configuration of before",
+               source->path, version, CONFIG_VERSION);
+    reading->too_new = true;
+    return true;
+}
+
 void config_read_file(struct reading *reading, const char *path, const struct place *at)
 {
     struct source *source = read_source(reading, path, at);
-    if (source == NULL)
+    if (source == NULL || too_new(reading, source))
         return;
     struct lexer *lexer = lexer_new(source, reading->arena, reading->diag);
     while (lexer_peek(lexer)->kind != TOKEN_END)

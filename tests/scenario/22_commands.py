@@ -175,6 +175,63 @@ def _():
     has(err, "%d errors" % len(found))
 
 
+def effective(path, text):
+    """`check --explain-defaults` of a configuration with this text, without its comments."""
+    write(path, text)
+    status, out, err = command("check", "-c", path, "--explain-defaults")
+    same((status, err), (0, ""))
+    return out, re.sub(r"^# .*\n|(?m:^ +# .*\n| +# \S+$)", "", out, flags=re.M)
+
+
+def meaning(path):
+    """What check makes of it, without the places."""
+    status, out, _ = command("check", "-c", path)
+    same(status, 0)
+    return re.sub(r" \(\S+\)", "", out)
+
+
+@case("check --explain-defaults: every option with its value and where that comes from; it reads as the same configuration again")
+def _():
+    rules = os.path.join(installed(), "rules.d", "*.conf")
+    shipped_text = read(os.path.join(installed(), "postern.conf"))
+    shipped_text = re.sub(r"(?m)^include .*/rules\.d/.*;", "include %s;" % rules, shipped_text)
+    has(shipped_text, rules)
+    write(PLACE + "/some.key", "sesamkey\n")
+    os.chmod(PLACE + "/some.key", 0o600)
+    odd = """\
+config_version 1; help_url "https://x.example/a b\\"c\\\\n#d;"; speak_at mail; state_dir %s/state;
+listen "odd name" { socket unix:%s/odd.sock; perm 0600; mode observe; }
+resolver { servers 127.0.0.1@53 ::1; timeout 1500ms; cache 65537; dnssec yes; }
+audit { to { file:%s/x; }; accepted no; }
+log { level warning; ident "a b"; }
+dnsbl keyed { zone "%%{key}.bl.example"; key file:some.key; listed 127.0.0.2; }
+table t { 192.0.2.0/24; "a.example"; } table users file:users;  # behind
+condition c { client.ip in t } rule a { when c; # inside
+    accept; } rule b { when sender matches 'x"#;{'; reply 550 5.7.1 "n\\no \\"q\\""; } rule d { when true; accept; }
+disable d; observe b;
+""" % (PLACE, PLACE, PLACE)
+    for number, text in enumerate((read(CONF), shipped_text, odd, "listen x { socket unix:%s/x; } rule r { when true; accept; }" % PLACE)):
+        path = "%s/effective%d.conf" % (PLACE, number)
+        first, bare = effective(path, text)
+        before = meaning(path)
+        second, again = effective(path, first)
+        same(again, bare)
+        same(meaning(path), before)
+        expect("sesamkey" not in first, first)
+        for line in re.findall(r"(?m)^(?!#| +#).*;.*$", first.split("\ntable ")[0].split("\nrule ")[0]):
+            matches(line, r"; +# (default|\S+:\d+)$")
+    _, out, _ = command("check", "-c", CONF, "--explain-defaults")
+    for line in (r"hostname mx\.example\.test; +# \S+/site/postern\.conf:1$", r"    timeout 1s; +# \S+/postern\.conf:4$", r"    cache 32M; +# default$",
+                 r"    # owner is not set: .*", r"# default: there is no budget block$", r"config_version 1; +# default$"):
+        expect(re.search("(?m)^" + line, out), line + " is not in:\n" + out)
+    status, out, err = command("check", "-c", write(PLACE + "/bad.conf", "config_version 2; wrong;"), "--explain-defaults")
+    same((status, out), (1, ""))
+    has(err, "upgrade postern")
+    for name in os.listdir(PLACE):
+        if name.endswith(".conf") and name != "postern.conf" or name == "some.key":
+            os.remove(os.path.join(PLACE, name))
+
+
 def in_terminal(env, *arguments):
     """What a command writes to a terminal, both outputs together."""
     ours, theirs = pty.openpty()

@@ -389,6 +389,54 @@ static void test_large(void **state)
     str_free(&text);
 }
 
+/* ---- the version of the language ---- */
+
+static const struct {
+    const char *text;
+    const char *message; /* NULL: the file is taken */
+} versions[] = {
+    {"config_version 1;\nspeak_at mail;", NULL},
+    {"speak_at mail;\nconfig_version 1;", NULL},
+    {"include part.inc;\nspeak_at mail;", NULL},
+    {"config_version 1;\ninclude part.inc;", "set twice"},
+    {"config_version 2;", ":1:16: error: "},
+    {"# 1\n\nfuture { of x; };\n}\nconfig_version\n 99;\nnonsense;", ":6:2: error: "},
+    {"rule r { config_version 2; }", "cannot stand in a rule"},
+    {"config_version 0;", "out of range"},
+    {"config_version two;", "expected a whole number"},
+    {"config_version;", ""},
+};
+
+/* What a file from the future says is not complained about: what would be true today may not be
+ * then. */
+static void test_config_version(void **state)
+{
+    (void)state;
+    write_text("part.inc", "config_version 1;");
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+        struct diag *diag = diag_new();
+        write_text("postern.conf", versions[i].text);
+        struct config *config = load(diag);
+        assert_int_equal(config != NULL, versions[i].message == NULL);
+        if (versions[i].message != NULL)
+            assert_says(diag, versions[i].text, versions[i].message);
+        if (says(diag, "is written for config_version")) {
+            assert_int_equal(diag_errors(diag), 1);
+            assert_int_equal(diag_warnings(diag), 0);
+            assert_says(diag, "", "upgrade postern");
+        }
+        config_unref(config);
+        diag_free(diag);
+    }
+    struct diag *diag = diag_new();
+    write_text("part.inc", "config_version 2;\nnonsense;");
+    write_text("postern.conf", "include part.inc;");
+    assert_null(load(diag));
+    assert_int_equal(diag_errors(diag), 1);
+    assert_says(diag, "", "part.inc:1:16: error: ");
+    diag_free(diag);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +447,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_snapshot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_config_version, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large, setup, teardown),
     };
     return cmocka_run_group_tests(tests, setup_schema, teardown_schema);
