@@ -52,7 +52,7 @@ struct fact_row {
     enum stage stage;
     enum scope scope;
     /* FACT_WORD: "known unknown unavailable!"; a word with ! is the fact's fault.  FACT_ROWS: its
-     * columns. */
+     * columns; those with * come last and are too long for a record. */
     const char *words;
     const char *help; /* one line for the manual */
 };
@@ -94,8 +94,9 @@ struct slot {
     uint8_t stage;    /* enum stage */
     uint8_t scope;    /* enum scope */
     uint16_t word_count;
-    uint16_t fault_word; /* FACT_WORD: index of the fault word, or word_count when it has none */
-    const char *const *words;   /* without the ! */
+    uint16_t fault_word;  /* FACT_WORD: index of the fault word, or word_count when it has none */
+    uint16_t brief_count; /* FACT_ROWS: columns without *, which records show */
+    const char *const *words;   /* without the ! or * */
     uint32_t index;             /* position among the slots of its scope */
     const struct fact_row *row; /* NULL for a derived fact */
 };
@@ -165,7 +166,8 @@ struct value value_fault(const struct slot *slot);
 struct value value_absent(const struct slot *slot);
 
 /* How a value is shown in replies and records: shown text, number ("3" or "1..5"), "yes"/"no",
- * word, address, set joined with ", ".  In ARENA or constant.  An open value is "". */
+ * word, address, set joined with ", ", rows as "column=cell column=cell; ..." as far as a record
+ * has room for them, then "; 5 more".  In ARENA or constant.  An open value is "". */
 const char *value_show(struct arena *arena, const struct slot *slot, const struct value *value);
 
 /* ---- names to numbers ---- */

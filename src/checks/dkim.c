@@ -5,14 +5,15 @@
 
 #include <postern/arena.h>
 
-#include "dkim_stream.h"
+#include "dkim_trial.h"
 
 /*
  * DKIM signatures (RFC 6376).
  *
  * While the message passes by, its header is kept and its body hashed; the keys are asked for as
- * soon as a signature tells where they are, so that they are there at its end.  Only the first
- * signatures that can be read are tried (RFC 6376 6.1 allows a limit); the others are counted.
+ * soon as a signature tells where they are, so that they are there at its end.  Only so many
+ * signatures are tried (RFC 6376 6.1 allows a limit), those of the author's domain and its kin
+ * first; the others are counted.
  */
 enum dkim_fact { RESULT, DOMAINS, COUNT, REASON, SIGNATURES };
 
@@ -27,11 +28,11 @@ static const struct fact_row facts[] = {
     [REASON] = {"dkim.reason", FACT_TEXT, STAGE_MESSAGE, SCOPE_MESSAGE, NULL,
                 "why the result is not pass: what is wrong with the best signature"},
     [SIGNATURES] = {"dkim.signatures", FACT_ROWS, STAGE_MESSAGE, SCOPE_MESSAGE,
-                    "domain selector algorithm bits result reason identity",
+                    "domain selector algorithm bits result reason identity* b* key*",
                     "the signatures that were looked at, one by one"},
 };
 
-enum { COLUMNS = 7, KEYS_MAX = 4 /* records of one name that are tried */ };
+enum { COLUMNS = 9 };
 
 struct dkim_block {
     struct block_head head;
@@ -45,7 +46,8 @@ static const struct option_row rows[] = {
      .minimum = 1,
      .maximum = 100,
      .offset = offsetof(struct dkim_block, max_signatures),
-     .help = "how many signatures of a message are tried, from the top; the others are counted"},
+     .help = "how many signatures of a message are tried, those of the author's domain first; the "
+             "others are counted"},
     {.name = "min_key_bits",
      .type = OPTION_NUMBER,
      .fallback = "1024",
@@ -64,128 +66,11 @@ static const struct option_block blocks[] = {
      .help = "limits of DKIM signatures"},
 };
 
-/* ---- one signature and its keys ---- */
-
-struct trial {
-    enum dkim_result result;
-    const char *reason;
-    unsigned bits;
-};
-
 struct work {
     struct dkim_stream *stream;
-    struct trial *trials; /* one for each signature; RESULT_NONE: the key is awaited */
+    struct dkim_trial *trials; /* one for each signature */
     size_t awaited;
 };
-
-static struct trial found(enum dkim_result result, const char *reason, unsigned bits)
-{
-    return (struct trial){.result = result, .reason = reason, .bits = bits};
-}
-
-/* RFC 6376 8.2: who appends to a message whose signature stops short of its end can say anything,
- * so that l= has to reach the end. */
-static struct trial judge_body(const struct dkim_stream *stream,
-                               const struct dkim_signature *signature, unsigned bits)
-{
-    uint64_t length = stream->body_length[signature->body_canon];
-    const unsigned char *digest = stream->body_digest[signature->body_canon];
-
-    if (signature->body_limit >= 0 && (uint64_t)signature->body_limit < length)
-        return found(RESULT_POLICY, "leaves the end of the body unsigned", bits);
-    if (signature->body_limit >= 0 && (uint64_t)signature->body_limit > length)
-        return found(RESULT_FAIL, "signs more body than there is", bits);
-    if (memcmp(digest, signature->body_hash, BODY_HASH_SIZE) != 0)
-        return found(RESULT_FAIL, "does not fit the body, which was changed", bits);
-    return found(RESULT_PASS, "", bits);
-}
-
-static struct trial try_key(const struct dkim_stream *stream, size_t number,
-                            const struct dkim_key *key, struct arena *arena)
-{
-    const struct dkim_signature *signature = &stream->signatures[number];
-    const struct dkim_state *state = stream->state;
-    unsigned bits = 0;
-
-    if (key->problem != NULL)
-        return found(RESULT_PERMERROR, arena_printf(arena, "has a key that %s", key->problem), 0);
-    if (key->type != signature->key_type)
-        return found(RESULT_PERMERROR, "has a key of another type", 0);
-    if (key->exact && !signature->exact)
-        return found(RESULT_PERMERROR, "has a key that is not for subdomains", 0);
-    switch (key_verify(state->keys, key->type, key->bytes, key->length, state->min_key_bits,
-                       stream->digests[number], signature->bytes, signature->length, &bits)) {
-    case KEY_GOOD:
-        return judge_body(stream, signature, bits);
-    case KEY_NO_MATCH:
-        return found(RESULT_FAIL, "does not fit the header or the key", bits);
-    case KEY_UNREADABLE:
-        return found(RESULT_PERMERROR, "has a key that cannot be read", bits);
-    case KEY_SHORT:
-        return found(RESULT_FAIL, arena_printf(arena, "has a key of only %u bits", bits), bits);
-    default:
-        return found(RESULT_FAIL, arena_printf(arena, "has a key of %u bits, too costly", bits),
-                     bits);
-    }
-}
-
-/* From good to bad: the best result of several, of signatures and of keys.  What could not be found
- * out may be as good as any. */
-static int rank(enum dkim_result result)
-{
-    static const int ranks[RESULT_COUNT] = {
-        [RESULT_PASS] = 0,      [RESULT_TEMPERROR] = 1, [RESULT_POLICY] = 2, [RESULT_FAIL] = 3,
-        [RESULT_PERMERROR] = 4, [RESULT_NEUTRAL] = 5,   [RESULT_NONE] = 6};
-
-    return ranks[result];
-}
-
-/* RFC 6376 3.6.1: with t=y a message is never treated worse than an unsigned one. */
-static void soften(struct trial *trial, struct arena *arena)
-{
-    if (trial->result == RESULT_PASS)
-        return;
-    trial->result = RESULT_NEUTRAL;
-    trial->reason = arena_printf(arena, "%s (its domain is testing)", trial->reason);
-}
-
-/* RFC 6376 6.1.2: where there are several records any of them may do. */
-static struct trial try_records(const struct dkim_stream *stream, size_t number,
-                                const struct dns_answer *answer, struct arena *arena)
-{
-    struct trial best = {.result = RESULT_NONE};
-    bool testing = false;
-    size_t i;
-
-    for (i = 0; i < answer->count && i < KEYS_MAX; i++) {
-        struct dkim_key key;
-        struct trial trial;
-
-        dkim_key_read(&key, answer->records[i].text, answer->records[i].length, arena);
-        trial = try_key(stream, number, &key, arena);
-        testing = testing || key.testing;
-        if (rank(trial.result) < rank(best.result))
-            best = trial;
-    }
-    if (testing)
-        soften(&best, arena);
-    return best;
-}
-
-static struct trial judge_answer(const struct dkim_stream *stream, size_t number,
-                                 const struct dns_answer *answer, struct arena *arena)
-{
-    switch (answer->status) {
-    case DNS_FOUND:
-        return try_records(stream, number, answer, arena);
-    case DNS_FAULT:
-        return found(
-            RESULT_TEMPERROR,
-            arena_printf(arena, "has a key that cannot be fetched now: %s", answer->problem), 0);
-    default:
-        return found(RESULT_PERMERROR, "has no key", 0);
-    }
-}
 
 /* ---- the facts ---- */
 
@@ -219,6 +104,27 @@ static void set_domains(struct probe_run *run)
     probe_set(run, DOMAINS, value);
 }
 
+/* RFC 6008 4: the first characters of b=, at least eight, and as many as tell it from the others.
+ */
+static const char *short_b(struct probe_run *run, size_t number)
+{
+    enum { B_LENGTH_MIN = 8 };
+    const struct work *work = run->work;
+    const struct dkim_stream *stream = work->stream;
+    const char *b = stream->signatures[number].b_text;
+    size_t length = B_LENGTH_MIN;
+    size_t i;
+
+    for (i = 0; i < stream->count; i++) {
+        const char *other = stream->signatures[i].b_text;
+
+        if (strcmp(b, other) != 0)
+            while (strncmp(b, other, length) == 0)
+                length++;
+    }
+    return arena_strndup(run->arena, b, strnlen(b, length));
+}
+
 static void set_rows(struct probe_run *run)
 {
     const struct work *work = run->work;
@@ -229,7 +135,7 @@ static void set_rows(struct probe_run *run)
 
     for (i = 0; i < stream->count; i++) {
         const struct dkim_signature *signature = &stream->signatures[i];
-        const struct trial *trial = &work->trials[i];
+        const struct dkim_trial *trial = &work->trials[i];
 
         *cell++ = arena_strdup(run->arena, signature->domain);
         *cell++ = arena_strdup(run->arena, signature->selector);
@@ -238,6 +144,8 @@ static void set_rows(struct probe_run *run)
         *cell++ = result_word(run, trial->result);
         *cell++ = trial->reason;
         *cell++ = arena_strdup(run->arena, signature->identity);
+        *cell++ = short_b(run, i);
+        *cell++ = trial->key;
     }
     probe_set(run, SIGNATURES, value_set(cells, stream->count * COLUMNS));
 }
@@ -246,7 +154,7 @@ static void set_rows(struct probe_run *run)
 static const char *reason_of(struct probe_run *run, size_t number)
 {
     const struct work *work = run->work;
-    const struct trial *trial = &work->trials[number];
+    const struct dkim_trial *trial = &work->trials[number];
     const char *domain = work->stream->signatures[number].domain;
 
     if (trial->result == RESULT_PASS)
@@ -269,7 +177,7 @@ static void conclude(struct probe_run *run)
     if (stream->seen > stream->count && stream->header.cut)
         best = RESULT_POLICY;
     for (i = 0; i < stream->count; i++) {
-        if (rank(work->trials[i].result) >= rank(best))
+        if (dkim_result_rank(work->trials[i].result) >= dkim_result_rank(best))
             continue;
         best = work->trials[i].result;
         reason = value_text(reason_of(run, i));
@@ -294,10 +202,10 @@ static void got(struct probe_run *run, const struct dns_answer *answer, uintptr_
     size_t i;
 
     for (i = tag; i < stream->count; i++) {
-        if (work->trials[i].result != RESULT_NONE ||
+        if (!work->trials[i].awaited ||
             strcmp(stream->signatures[i].key_name, stream->signatures[tag].key_name) != 0)
             continue;
-        work->trials[i] = judge_answer(stream, i, answer, run->arena);
+        work->trials[i] = dkim_trial_end(stream, i, answer, run->arena);
         work->awaited--;
     }
     if (work->awaited == 0)
@@ -311,7 +219,7 @@ static bool is_asked(const struct work *work, size_t number)
     size_t i;
 
     for (i = 0; i < number; i++)
-        if (work->trials[i].result == RESULT_NONE &&
+        if (work->trials[i].awaited &&
             strcmp(signatures[i].key_name, signatures[number].key_name) == 0)
             return true;
     return false;
@@ -333,11 +241,11 @@ static void start(struct probe_run *run)
     work->trials = arena_alloc(run->arena, stream->count * sizeof(*work->trials));
     run->work = work;
     for (i = 0; i < stream->count; i++) {
-        work->trials[i] = found(stream->signatures[i].result, stream->signatures[i].reason, 0);
-        work->awaited += work->trials[i].result == RESULT_NONE;
+        work->trials[i] = dkim_trial_begin(stream, i);
+        work->awaited += work->trials[i].awaited;
     }
     for (i = 0; i < stream->count; i++)
-        if (work->trials[i].result == RESULT_NONE && !is_asked(work, i))
+        if (work->trials[i].awaited && !is_asked(work, i))
             probe_ask(run, stream->signatures[i].key_name, DNS_TXT, got, i);
     if (work->awaited == 0)
         conclude(run);
@@ -349,8 +257,8 @@ static void expire(struct probe_run *run)
     size_t i;
 
     for (i = 0; i < work->stream->count; i++)
-        if (work->trials[i].result == RESULT_NONE)
-            work->trials[i] = found(RESULT_TEMPERROR, "has a key that did not come in time", 0);
+        if (work->trials[i].awaited)
+            work->trials[i] = dkim_trial_end(work->stream, i, NULL, run->arena);
     conclude(run);
 }
 

@@ -258,6 +258,8 @@ static const char *read_field(struct scan *scan)
         return "is too long";
     if (!tag_list_read(&scan->tags, field->value, field->length))
         return "is no list of tags";
+    scan->signature->b_text =
+        printable(scan->arena, tag_text(tag_find(&scan->tags, "b"), scan->arena));
     problem = read_names(scan);
     if (problem != NULL)
         return problem;
@@ -303,6 +305,7 @@ void dkim_signature_read(struct dkim_signature *signature, const struct header_l
                                          .key_name = "",
                                          .algorithm_name = "unknown",
                                          .names = "",
+                                         .b_text = "",
                                          .body_limit = -1};
     problem = read_field(&scan);
     if (problem != NULL) {
@@ -312,6 +315,13 @@ void dkim_signature_read(struct dkim_signature *signature, const struct header_l
         signature->plain = signature->plain && is_plain(&scan);
         judge_times(&scan);
     }
+}
+
+bool dkim_signature_asks(const struct dkim_signature *signature)
+{
+    return signature->result == RESULT_NONE ||
+           ((signature->result == RESULT_FAIL || signature->result == RESULT_POLICY) &&
+            signature->key_name[0] != '\0');
 }
 
 /* ---- a key record ---- */

@@ -52,6 +52,7 @@ struct dkim_signature {
     const unsigned char *body_hash; /* bh=, BODY_HASH_SIZE octets */
     const unsigned char *bytes;     /* b= */
     size_t length;
+    const char *b_text; /* b= as written, printable, without white space; "" */
     /* Where all between the '=' and the ';' of b= stands in the field's value. */
     size_t b_start, b_length;
     /* Whether libopendkim reads and hashes the field as the RFC says: plain ASCII, nothing that it
@@ -64,6 +65,10 @@ struct dkim_signature {
  * could not be read is "" or 0.  What is pointed to is in HEADER or ARENA. */
 void dkim_signature_read(struct dkim_signature *signature, const struct header_list *header,
                          size_t number, int64_t now, struct arena *arena);
+
+/* Whether the key is of interest: the signature may be good, or is bad in a way that counts against
+ * it unless its key says that the domain is testing (RFC 6376 3.6.1). */
+bool dkim_signature_asks(const struct dkim_signature *signature);
 
 struct dkim_key {
     const char *problem; /* constant: why it is no use, "is revoked"; NULL: nothing */

@@ -6,6 +6,9 @@
 
 #include <postern/arena.h>
 #include <postern/clock.h>
+#include <postern/domain.h>
+
+#include "from_header.h"
 
 static void *open_stream(void *state, const struct inputs *inputs, struct arena *arena,
                          struct dns *dns)
@@ -29,25 +32,41 @@ static bool is_signature(const char *name)
            name[length + strspn(name + length, " \t")] == '\0';
 }
 
+/* Keeps a signature unless there are too many of its kind, and sees to its key. */
+static void keep(struct dkim_stream *stream, const struct dkim_signature *signature)
+{
+    size_t limit = stream->state->max_signatures;
+
+    if (signature->result == RESULT_NONE)
+        stream->tried++;
+    else if (stream->count - stream->tried == limit)
+        return;
+    stream->signatures[stream->count++] = *signature;
+    if (dkim_signature_asks(signature) && signature->field >= stream->read)
+        stream_warm(stream->dns, signature->key_name, DNS_TXT);
+}
+
+static void read_signature(struct dkim_stream *stream, size_t field,
+                           struct dkim_signature *signature)
+{
+    dkim_signature_read(signature, &stream->header, field, clock_wall(), stream->arena);
+}
+
+/* The first ones are tried unless the author's domain turns up behind them. */
 static void take_signature(struct dkim_stream *stream)
 {
     size_t limit = stream->state->max_signatures;
-    struct dkim_signature *signature;
+    struct dkim_signature signature;
 
-    if (stream->tried == limit)
+    if (stream->tried == limit) {
+        stream->more = true;
         return;
-    if (stream->signatures == NULL)
-        stream->signatures = arena_alloc(stream->arena, 2 * limit * sizeof(*signature));
-    signature = &stream->signatures[stream->count];
-    dkim_signature_read(signature, &stream->header, stream->header.count - 1, clock_wall(),
-                        stream->arena);
-    if (signature->result == RESULT_NONE) {
-        stream->tried++;
-        stream->count++;
-        stream_warm(stream->dns, signature->key_name, DNS_TXT);
-    } else if (stream->count - stream->tried < limit) {
-        stream->count++;
     }
+    if (stream->signatures == NULL)
+        stream->signatures = arena_alloc(stream->arena, 2 * limit * sizeof(signature));
+    read_signature(stream, stream->header.count - 1, &signature);
+    keep(stream, &signature);
+    stream->read = stream->header.count;
 }
 
 static void take_field(void *arg, const char *name, const char *value)
@@ -62,6 +81,80 @@ static void take_field(void *arg, const char *name, const char *value)
         take_signature(stream);
 }
 
+/* ---- which are tried, where there are too many ---- */
+
+/* How a signer may be to the author's domain. */
+enum kin { KIN_SAME, KIN_LINE, KIN_COUSIN, KIN_NONE };
+
+static const char *last_two_labels(const char *domain)
+{
+    while (domain_labels(domain) > 2)
+        domain = domain_parent(domain);
+    return domain;
+}
+
+static enum kin kin_of(const char *signer, const char *author)
+{
+    if (strcmp(signer, author) == 0)
+        return KIN_SAME;
+    if (domain_within(signer, author) || domain_within(author, signer))
+        return KIN_LINE;
+    return strcmp(last_two_labels(signer), last_two_labels(author)) == 0 ? KIN_COUSIN : KIN_NONE;
+}
+
+static const char *author_domain(const struct dkim_stream *stream)
+{
+    struct from_header from = {0};
+    size_t i;
+
+    for (i = 0; i < stream->header.count; i++)
+        if (from_header_is(stream->header.fields[i].name))
+            from_header_add(&from, stream->arena, stream->header.fields[i].value,
+                            stream->header.fields[i].length);
+    return from_header_domain(&from);
+}
+
+/* Marks those of COUNT signatures that are tried: the nearer the signer is to the author's domain,
+ * the sooner, so that none that DMARC asks for is passed over for others that stand before it. */
+static void choose(const struct dkim_signature *signatures, size_t count, const char *author,
+                   size_t limit, bool *chosen)
+{
+    size_t tried = 0;
+    size_t i;
+
+    for (int kin = KIN_SAME; kin <= KIN_NONE; kin++)
+        for (i = 0; i < count && tried < limit; i++)
+            if (signatures[i].result == RESULT_NONE &&
+                kin_of(signatures[i].domain, author) == (enum kin)kin) {
+                chosen[i] = true;
+                tried++;
+            }
+}
+
+static void choose_again(struct dkim_stream *stream)
+{
+    const char *author = author_domain(stream);
+    struct dkim_signature *all;
+    bool *chosen;
+    size_t count = 0;
+    size_t i;
+
+    if (author[0] == '\0')
+        return;
+    all = arena_alloc(stream->arena, stream->seen * sizeof(*all));
+    chosen = arena_alloc(stream->arena, stream->seen * sizeof(*chosen));
+    for (i = 0; i < stream->header.count; i++)
+        if (is_signature(stream->header.fields[i].name))
+            read_signature(stream, i, &all[count++]);
+    choose(all, count, author, stream->state->max_signatures, chosen);
+    stream->count = stream->tried = 0;
+    for (i = 0; i < count; i++)
+        if (all[i].result != RESULT_NONE || chosen[i])
+            keep(stream, &all[i]);
+}
+
+/* ---- the end of the header ---- */
+
 /* A signature may name any field, so that nothing can be said of a header that is not there whole.
  */
 static void end_header(void *arg)
@@ -72,6 +165,8 @@ static void end_header(void *arg)
     if (stream->header_over)
         return;
     stream->header_over = true;
+    if (stream->more && !stream->header.cut)
+        choose_again(stream);
     for (i = 0; i < stream->count && stream->header.cut; i++) {
         if (stream->signatures[i].result != RESULT_NONE)
             continue;

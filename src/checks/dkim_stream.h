@@ -29,6 +29,8 @@ struct dkim_stream {
     /* Those that are tried, and as many that cannot be, in the order of the message. */
     struct dkim_signature *signatures;
     size_t count, tried;
+    bool more;   /* there are further ones, which were not even read */
+    size_t read; /* fields of the header that were looked at for signatures */
     unsigned char (*digests)[HEADER_HASH_SIZE];
     bool header_over, body_over;
     struct body_hash *body[CANONS]; /* NULL: no signature needs it */

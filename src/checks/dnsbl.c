@@ -18,7 +18,7 @@
  * nobody has answered yet is asked those, too, and counts only if they are right: a dead list that
  * lists the world never speaks.
  */
-enum dnsbl_fact { SCORE, NAME, REASON, CODE, LISTS, FAULTS, FACTS_EACH };
+enum dnsbl_fact { SCORE, NAME, REASON, CODE, LISTS, ANSWERS, FAULTS, FACTS_EACH };
 
 enum { REASON_MAX = 400 }; /* octets of the TXT record that a reply has use for */
 
@@ -34,6 +34,8 @@ enum { REASON_MAX = 400 }; /* octets of the TXT record that a reply has use for 
      "what that list answers for " subject},                                                       \
     {prefix ".lists", FACT_SET, stage, scope, NULL,                                                \
      "blocks of all lists that list " subject},                                                    \
+    {prefix ".answers", FACT_ROWS, stage, scope, "list code",                                      \
+     "what each of these lists answers for " subject},                                             \
     {prefix ".faults", FACT_NUMBER, stage, scope, NULL,                                            \
      "number of lists that could not be asked about " subject}
 /* clang-format on */
@@ -153,11 +155,19 @@ static void set(struct probe_run *run, enum dnsbl_fact fact, struct value value,
     probe_set(run, work->first + fact, value);
 }
 
+static const char *show_code(struct probe_run *run, const struct addr *code)
+{
+    char text[ADDR_TEXT_SIZE];
+
+    return arena_strdup(run->arena, addr_format(code, text));
+}
+
 /* What is listed and what is in fault becomes the sum and its bounds. */
 static void set_sums(struct probe_run *run)
 {
     const struct work *work = run->work;
     const char **names = arena_alloc(run->arena, (work->lists->count + 1) * sizeof(names[0]));
+    const char **cells = arena_alloc(run->arena, (work->lists->count + 1) * 2 * sizeof(cells[0]));
     int64_t low = 0;
     int64_t high = 0;
     size_t listed = 0;
@@ -171,6 +181,8 @@ static void set_sums(struct probe_run *run)
         if (outcome == LISTED) {
             low += weight;
             high += weight;
+            cells[2 * listed] = work->lists->lists[i].name;
+            cells[2 * listed + 1] = show_code(run, &work->list[i].code);
             names[listed++] = work->lists->lists[i].name;
         } else if (outcome == IN_FAULT || outcome == PENDING) {
             low += weight < 0 ? weight : 0;
@@ -180,6 +192,7 @@ static void set_sums(struct probe_run *run)
     }
     set(run, SCORE, value_interval(low, high), false);
     set(run, LISTS, value_set(names, listed), faults > 0);
+    set(run, ANSWERS, value_set(cells, 2 * listed), faults > 0);
     set(run, FAULTS, value_number(faults), false);
 }
 

@@ -56,11 +56,45 @@ static void print_row(const char *const *cells, const int *widths, size_t count,
     fputc('\n', out);
 }
 
+/* A long text without blanks, such as a key, says little to a person: its middle is left out. */
+static void print_shortened(const char *text, FILE *out)
+{
+    enum { WORD_MAX = 64, HEAD = 24, TAIL = 12 };
+    while (*text != '\0') {
+        size_t length = strcspn(text, " ");
+        if (length > WORD_MAX) {
+            char head[HEAD + 1] = {0};
+            memcpy(head, text, HEAD);
+            cli_put_clean(head, out);
+            fprintf(out, "...%.*s", TAIL, text + length - TAIL);
+        } else {
+            char word[WORD_MAX + 1] = {0};
+            memcpy(word, text, length);
+            cli_put_clean(word, out);
+        }
+        text += length;
+        for (; *text == ' '; text++)
+            fputc(' ', out);
+    }
+}
+
+/* The columns that are too long for a line stand below the row. */
+static void print_rest(const struct slot *slot, const char *const *cells, FILE *out)
+{
+    for (size_t i = slot->brief_count; i < slot->word_count; i++) {
+        if (cells[i][0] == '\0')
+            continue;
+        fprintf(out, "        %s ", slot->words[i]);
+        print_shortened(cells[i], out);
+        fputc('\n', out);
+    }
+}
+
 /* A line for the names of the columns, and one a row; "-" stands where there is nothing. */
 static void print_rows(const struct explained *explained, const struct slot *slot,
                        const struct text_set *cells, FILE *out)
 {
-    size_t columns = slot->word_count;
+    size_t columns = slot->word_count, shown = slot->brief_count;
     if (columns == 0)
         return;
     int *widths = arena_alloc(explained->arena, columns * sizeof(widths[0]));
@@ -70,9 +104,11 @@ static void print_rows(const struct explained *explained, const struct slot *slo
         if (cell_width(cells->items[i]) > widths[i % columns])
             widths[i % columns] = cell_width(cells->items[i]);
     fprintf(out, "  %s\n", slot->name);
-    print_row(slot->words, widths, columns, out);
-    for (size_t i = 0; i + columns <= cells->count; i += columns)
-        print_row(&cells->items[i], widths, columns, out);
+    print_row(slot->words, widths, shown, out);
+    for (size_t i = 0; i + columns <= cells->count; i += columns) {
+        print_row(&cells->items[i], widths, shown, out);
+        print_rest(slot, &cells->items[i], out);
+    }
 }
 
 static void print_fact(const struct explained *explained, const struct slot *slot,

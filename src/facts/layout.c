@@ -54,7 +54,7 @@ slot_t layout_add(struct layout *layout, const char *name, enum fact_type type, 
     return number;
 }
 
-/* "known unknown unavailable!": the words without their mark. */
+/* "known unknown unavailable!": the words without their marks. */
 static void take_words(struct layout *layout, struct slot *slot, const char *text)
 {
     const char *split[WORDS_MAX];
@@ -64,7 +64,7 @@ static void take_words(struct layout *layout, struct slot *slot, const char *tex
 
     assert(count > 0 && count < WORDS_MAX);
     slot->word_count = (uint16_t)count;
-    slot->fault_word = slot->word_count;
+    slot->fault_word = slot->brief_count = slot->word_count;
     for (i = 0; i < count; i++) {
         size_t length = strlen(split[i]);
 
@@ -73,6 +73,12 @@ static void take_words(struct layout *layout, struct slot *slot, const char *tex
             assert(slot->fault_word == slot->word_count);
             words[i] = arena_strndup(layout->arena, split[i], length - 1);
             slot->fault_word = (uint16_t)i;
+        } else if (split[i][length - 1] == '*') {
+            words[i] = arena_strndup(layout->arena, split[i], length - 1);
+            if (slot->brief_count == slot->word_count)
+                slot->brief_count = (uint16_t)i;
+        } else {
+            assert(slot->brief_count == slot->word_count);
         }
     }
     slot->words = words;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <postern/arena.h>
+#include <postern/str.h>
 
 struct value value_bool(bool yes)
 {
@@ -100,24 +101,50 @@ static const char *show_set(struct arena *arena, const struct text_set *set)
     return text;
 }
 
-/* "domain=a.example result=pass; domain=b.example result=fail": cells that are empty are left out.
+/* One row: "domain=a.example result=pass".  Cells that are empty are left out, long ones are cut.
  */
+static void show_row(struct str *out, const struct slot *slot, const char *const *cells)
+{
+    enum { CELL_MAX = 200 };
+    const char *gap = "";
+
+    for (size_t i = 0; i < slot->brief_count; i++) {
+        size_t length = strlen(cells[i]);
+
+        if (length == 0)
+            continue;
+        str_add_format(out, "%s%s=%.*s%s", gap, slot->words[i], CELL_MAX, cells[i],
+                       length > CELL_MAX ? "..." : "");
+        gap = " ";
+    }
+}
+
+/* Whole rows, up to what a record has room for, and how many are left out. */
 static const char *show_rows(struct arena *arena, const struct slot *slot,
                              const struct text_set *cells)
 {
-    const char *text = "";
+    enum { ROWS_LENGTH_MAX = 960 };
+    size_t count = cells->count / slot->word_count;
+    struct str text = {0};
+    const char *shown;
 
-    for (size_t i = 0; i < cells->count; i++) {
-        bool first = i % slot->word_count == 0;
-        const char *gap = i == 0 ? "" : first ? "; " : " ";
+    for (size_t i = 0; i < count; i++) {
+        struct str row = {0};
 
-        if (cells->items[i][0] != '\0')
-            text = arena_printf(arena, "%s%s%s=%s", text, gap, slot->words[i % slot->word_count],
-                                cells->items[i]);
-        else if (first && i > 0)
-            text = arena_printf(arena, "%s;", text);
+        show_row(&row, slot, &cells->items[i * slot->word_count]);
+        if (i > 0 && text.length + row.length > ROWS_LENGTH_MAX) {
+            str_free(&row);
+            str_add_format(&text, "; %zu more", count - i);
+            break;
+        }
+        if (i > 0)
+            str_add(&text, row.length > 0 ? "; " : ";");
+        str_add(&text, str_text(&row));
+        str_free(&row);
     }
-    return text;
+    shown = arena_strdup(arena, str_text(&text));
+    str_free(&text);
+    return shown;
 }
 
 const char *value_show(struct arena *arena, const struct slot *slot, const struct value *value)

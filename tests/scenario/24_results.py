@@ -75,7 +75,7 @@ def _(mx):
     same(parts[0], ID)
     same(parts[1:], ["spf=pass smtp.mailfrom=example.net",
                      "iprev=pass policy.iprev=203.0.113.7 (client.example.net)",
-                     "dnswl=pass dns.zone=wl.example"])
+                     "dnswl=pass dns.zone=wl.example policy.ip=127.0.5.2"])
     value, = named(message, "Received-SPF")
     matches(value, r"^ pass \(example\.net\) receiver=mx\.example\.test; identity=mailfrom;")
     for name, value in fields(message)[:2]:

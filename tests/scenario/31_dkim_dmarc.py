@@ -36,7 +36,7 @@ def keys(**more):
 
 nsd = Nsd({
     "example": "",
-    "sig.example": keys(rsa=rsa, large=large, ed=ed, short=short, shorter=shorter, test=rsa.tagged("t=y"), exact=rsa.tagged("t=s"),
+    "sig.example": keys(rsa=rsa, large=large, ed=ed, short=short, shorter=shorter, test=rsa.tagged("t=y"), weak=short.tagged("t=y"), exact=rsa.tagged("t=s"),
                         sha1=rsa.tagged("h=sha1"), mail=rsa.tagged("s=email"), web=rsa.tagged("s=web"), revoked="v=DKIM1; p=",
                         empty="v=DKIM1; k=rsa; p=AAAA", old="v=DKIM9; p=" + rsa.public)
                    + zone_line("two._domainkey", large.text) + zone_line("two._domainkey", rsa.text)
@@ -175,6 +175,10 @@ def _():
         (b"DKIM-Signature: nonsense\r\n" + message().encode(), ("permerror", "neutral"), ""),
         (sign(message(), "sig.example", "test", rsa) + b"buy!\r\n", "neutral", "testing"),
         (sign(message(), "sig.example", "test", rsa), "pass", ""),
+        (sign(message(), "sig.example", "test", rsa, extra="x=1000; "), "neutral", "testing"),
+        (sign(message(), "sig.example", "test", rsa, algorithm="rsa-sha1"), "neutral", "testing"),
+        (sign(message(), "sig.example", "test", rsa, length=3), "neutral", "testing"),
+        (sign(message(), "sig.example", "weak", short), "neutral", "testing"),
     ]
     for text, result, reason in rows:
         reply, record = deliver(text)
@@ -199,7 +203,30 @@ def _():
     for number in range(9):
         text = sign(text, "sig.example", "absent%d" % number, rsa)
     facts(text, result="pass", count="10")
+    # Those of the author's domain and its kin come first, wherever they stand.
     facts(sign(text, "sig.example", "absent", rsa), result="permerror", count="11", domains="")
+    for signer, author in (("sig.example", "sig.example"), ("sub.sig.example", "sig.example"), ("sig.example", "a.sig.example")):
+        text = sign(message(author), signer, "one" if signer.startswith("sub") else "rsa", rsa)
+        for number in range(12):
+            text = sign(text, "absent%d.example" % number, "none", rsa)
+        record = facts(text, result="pass", count="13", domains=signer)
+        # A record has room for all that were tried.
+        same((record["dkim.signatures"].count("domain="), record["dkim.signatures"].count("result=pass")), (10, 1))
+
+
+@case("a signature of the author's behind those of others is found: no refusal for the policy")
+def _():
+    text = sign(message("strict.example"), "strict.example", "rsa", rsa)
+    for number in range(30):
+        text = sign(text, "junk%d.example" % number, "none", rsa)
+    reply, record = deliver(text)
+    same((reply.code, record["dmarc.result"], record["dmarc.aligned"], record["dkim.count"]), (250, "pass", "dkim", "31"), reply.text)
+    # Nor does a forger get more than fail by signatures that cannot be good.
+    text = message("strict.example")
+    for number in range(30):
+        text = sign(text, "strict.example", "absent%d" % number, rsa)
+    reply, record = deliver(text)
+    same((reply.code, record["dmarc.result"], record["rule"]), (550, "fail", "dmarc"))
 
 
 @case("550 5.7.20, 5.7.21, 5.7.22: of senders who are known to sign")
@@ -338,18 +365,20 @@ def _():
 def _():
     text = sign(sign(sign(message("a.strict.example"), "sig.example", "short", short), "list.example", "rsa", rsa), "sig.example", "absent", rsa)
     out = play(text)
-    matches(out, r"\n  dkim\.signatures\n    domain +selector +algorithm +bits +result +reason +identity\n"
-                 r"    sig\.example +absent +rsa-sha256 +- +permerror +has no key +@sig\.example\n"
-                 r"    list\.example +rsa +rsa-sha256 +1024 +pass +- +@list\.example\n"
-                 r"    sig\.example +short +rsa-sha256 +768 +\w+ +has a key of only 768 bits +@sig\.example\n")
+    matches(out, r"\n  dkim\.signatures\n    domain +selector +algorithm +bits +result +reason\n"
+                 r"    sig\.example +absent +rsa-sha256 +- +permerror +has no key\n +identity @sig\.example\n +b [\w/+]{8}\n"
+                 r"    list\.example +rsa +rsa-sha256 +1024 +pass +-\n +identity @list\.example\n +b [\w/+]{8}\n"
+                 r"        key v=DKIM1; k=rsa; p=[\w/+]{22}\.\.\.[\w/+=]{12}\n"
+                 r"    sig\.example +short +rsa-sha256 +768 +\w+ +has a key of only 768 bits\n +identity @sig\.example\n +b [\w/+]{8}\n"
+                 r"        key v=DKIM1; k=rsa; p=")
     matches(out, r"\n  dmarc\.queries\n    name +answer +record\n"
                  r"    _dmarc\.a\.strict\.example +\S.* -\n    _dmarc\.strict\.example +found +v=DMARC1; p=reject\n    _dmarc\.example ")
-    table = re.search(r"dkim\.signatures\n((?:    .*\n)+)", out).group(1).splitlines()
-    same(len({line.index(" @") if " @" in line else line.index(" identity") for line in table}), 1, "columns are in line")
     got = json.loads(play(text, "x@none.example", "203.0.113.50", "--json"))["facts"]
     same([row.get("result") for row in got["dkim.signatures"]][:2], ["permerror", "pass"])
+    bs = [one[:8] for one in re.findall(r"\tb=(\S+)", text.decode())]
+    same([row["b"] for row in got["dkim.signatures"]], bs)
     same(got["dkim.signatures"][1], {"domain": "list.example", "selector": "rsa", "algorithm": "rsa-sha256", "bits": "1024", "result": "pass",
-                                     "identity": "@list.example"})
+                                     "identity": "@list.example", "key": rsa.text, "b": bs[1]})
     same([row["name"] for row in got["dmarc.queries"]], ["_dmarc.a.strict.example", "_dmarc.strict.example", "_dmarc.example"])
     same((got["dmarc.result"], got["dmarc.policy"], got["dkim.domains"]), ("fail", "reject", ["list.example"]))
     # Facts are the same for a message that is played and for one that was sent.

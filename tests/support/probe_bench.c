@@ -534,6 +534,19 @@ const char *bench_fact(struct bench *bench, const char *name)
     return show_value(bench, layout_find(bench->layout, name));
 }
 
+const char *bench_cell(struct bench *bench, const char *name, size_t row, const char *column)
+{
+    slot_t number = layout_find(bench->layout, name);
+    const struct slot *slot = &bench->layout->slots[number];
+    const struct text_set *cells = &bench->now->values[number].set;
+    int word = slot_word(slot, column);
+
+    assert(slot->type == FACT_ROWS && word >= 0);
+    return row < cells->count / slot->word_count
+               ? cells->items[row * slot->word_count + (size_t)word]
+               : "";
+}
+
 const char *bench_run(struct bench *bench, const char *name, const struct inputs *inputs,
                       bool last_first)
 {
@@ -562,7 +575,8 @@ const char *bench_run(struct bench *bench, const char *name, const struct inputs
     if (!run->finished)
         probe_finish(&run->run);
     for (i = probe->first; i < probe->first + probe->count; i++)
-        show_fact(bench, &out, i);
+        if (bench->layout->slots[i].type != FACT_ROWS)
+            show_fact(bench, &out, i);
     text = arena_strdup(bench->arena, str_text(&out));
     str_free(&out);
     return text;

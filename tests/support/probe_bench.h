@@ -47,12 +47,16 @@ struct inputs bench_inputs(void);
  * up.  LAST_FIRST: answers come in the reverse order of the questions.  Returns its facts, each
  * without the part of the name before the last dot: "score=3 name=zen lists=zen, dnswl".  A value
  * in fault has '~' before it; what is shown otherwise than it is compared follows in brackets.
+ * Tables are left out: bench_fact() and bench_cell() show them.
  * Lives as long as BENCH. */
 const char *bench_run(struct bench *bench, const char *probe, const struct inputs *inputs,
                       bool last_first);
 
 /* What the fact of this name ("spf.result") became in the last run, as bench_run() shows it. */
 const char *bench_fact(struct bench *bench, const char *name);
+
+/* The cell of the fact's ROW (from 0) in this column, whole; "" where there is no such row. */
+const char *bench_cell(struct bench *bench, const char *name, size_t row, const char *column);
 
 /* What probe_value() says from now on of another check's fact: ROW is the fact's row, TEXT its
  * word, its text, a number, "yes" or "no", the members of a set or the cells of rows with ", "

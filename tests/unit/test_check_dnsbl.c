@@ -508,6 +508,29 @@ static void test_author(void **state)
     bench_free(bench);
 }
 
+/* The answers of all lists, for those who tell them later. */
+static void test_answers(void **state)
+{
+    static const struct bench_answer rows[][4] = {
+        {{0}},
+        {{IN("zen.test"), DNS_A, "127.0.0.9, 127.0.0.4"}, {IN("good.test"), DNS_A, "127.0.5.2"}},
+        {{IN("cop.test"), DNS_A, "127.0.0.2"}, {IN("good.test"), DNS_A, "!fault"}},
+    };
+    static const char *const expected[] = {"", "list=zen code=127.0.0.4; list=good code=127.0.5.2",
+                                           "~list=cop code=127.0.0.2"};
+    struct bench *bench = new_bench(ZEN COP GOOD);
+    struct inputs inputs = bench_inputs();
+
+    (void)state;
+    assert_true(addr_parse("192.0.2.99", &inputs.client));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bench_dns(bench, rows[i]);
+        bench_run(bench, "dnsbl", &inputs, false);
+        assert_string_equal(bench_fact(bench, "dnsbl.answers"), expected[i]);
+    }
+    bench_free(bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_untried),    cmocka_unit_test(test_questions),
         cmocka_unit_test(test_long_names), cmocka_unit_test(test_shared),
         cmocka_unit_test(test_names),      cmocka_unit_test(test_author),
+        cmocka_unit_test(test_answers),
     };
 
     /* What is set aside on the way is logged, which is no matter of these tests. */

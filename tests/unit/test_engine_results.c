@@ -231,9 +231,10 @@ static void tells_of_lists_of_good_senders(void **state)
                 "results { add dnswl; }");
 
     (void)state;
-    assert_string_equal(transact(rig, &row), "continue; Authentication-Results: mx.example.org;\n"
-                                             "    dnswl=pass dns.zone=wl.test;\n"
-                                             "    dnswl=none dns.zone=other.test");
+    assert_string_equal(transact(rig, &row),
+                        "continue; Authentication-Results: mx.example.org;\n"
+                        "    dnswl=pass dns.zone=wl.test policy.ip=127.0.5.2;\n"
+                        "    dnswl=none dns.zone=other.test");
     rig_free(rig);
 }
 

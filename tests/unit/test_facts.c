@@ -23,9 +23,10 @@ static const struct fact_row other_rows[] = {
     {"dnsbl.score", FACT_NUMBER, STAGE_CONNECT, SCOPE_CONNECTION, NULL, "score"},
     {"dkim.domains", FACT_SET, STAGE_MESSAGE, SCOPE_MESSAGE, NULL, "signers"},
     {"client.local", FACT_BOOL, STAGE_CONNECT, SCOPE_CONNECTION, NULL, "local"},
+    {"dkim.signatures", FACT_ROWS, STAGE_MESSAGE, SCOPE_MESSAGE, "domain result b* key*", "all"},
 };
 
-static const struct fact_part parts[] = {{client_rows, 2}, {other_rows, 5}};
+static const struct fact_part parts[] = {{client_rows, 2}, {other_rows, 6}};
 
 static int setup(void **state)
 {
@@ -44,7 +45,7 @@ static void test_layout(void **state)
     const struct layout *layout = layout_new(*state, parts, 2);
     const struct slot *status;
 
-    assert_int_equal(layout->count, 7);
+    assert_int_equal(layout->count, 8);
     assert_int_equal(layout_find(layout, "client.ip"), 0);
     assert_int_equal(layout_find(layout, "rcpt.status"), 2);
     assert_int_equal(layout_find(layout, "rcpt.statu"), SLOT_NONE);
@@ -75,18 +76,18 @@ static void test_layout_grows(void **state)
         snprintf(name, sizeof(name), "derived %d", i);
         slot = layout_add(layout, arena_strdup(*state, name), FACT_BOOL, STAGE_MAIL,
                           SCOPE_TRANSACTION);
-        assert_int_equal(slot, 7 + i);
+        assert_int_equal(slot, 8 + i);
     }
     for (i = 0; i < 500; i++) {
         snprintf(name, sizeof(name), "derived %d", i);
         slot = layout_find(layout, name);
-        assert_int_equal(slot, 7 + i);
+        assert_int_equal(slot, 8 + i);
         assert_int_equal(layout->slots[slot].index, i);
         assert_null(layout->slots[slot].row);
     }
     assert_int_equal(layout_find(layout, "rcpt.status"), 2);
     assert_string_equal(layout->slots[2].words[0], "known");
-    assert_int_equal(base->count, 7);
+    assert_int_equal(base->count, 8);
     assert_int_equal(layout_find(base, "derived 0"), SLOT_NONE);
 }
 
@@ -185,6 +186,37 @@ static void test_show(void **state)
     assert_string_equal(fact_type_name(FACT_SET), "set");
 }
 
+/* A record shows what it has room for: whole rows, and of them no more than the columns without
+ * mark. */
+static void test_show_rows(void **state)
+{
+    enum { COLUMNS = 4, ROWS = 100 };
+    static char long_cell[301];
+    const struct layout *layout = layout_new(*state, parts, 2);
+    const struct slot *slot = &layout->slots[layout_find(layout, "dkim.signatures")];
+    const char *cells[ROWS * COLUMNS] = {"a.example", "pass", "b", "key", "", "fail",
+                                         "",          "",     "",  "",    "", "key"};
+    struct value value = value_set(cells, 3 * COLUMNS);
+    const char *text;
+
+    assert_int_equal(slot->word_count, COLUMNS);
+    assert_int_equal(slot->brief_count, 2);
+    assert_string_equal(slot->words[3], "key");
+    assert_string_equal(value_show(*state, slot, &value),
+                        "domain=a.example result=pass; result=fail;");
+    for (size_t i = 0; i < ROWS * COLUMNS; i++)
+        cells[i] = "123456789";
+    value = value_set(cells, ROWS * COLUMNS);
+    text = value_show(*state, slot, &value);
+    assert_int_equal(strlen(text), 27 * 33 + 26 * 2 + strlen("; 73 more"));
+    assert_string_equal(text + strlen(text) - 19, "=123456789; 73 more");
+    memset(long_cell, 'x', 300);
+    cells[0] = long_cell;
+    value = value_set(cells, COLUMNS);
+    text = value_show(*state, slot, &value);
+    assert_int_equal(strlen(text), strlen("domain=... result=123456789") + 200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +226,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_view, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_show, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_show_rows, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
