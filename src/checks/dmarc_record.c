@@ -111,11 +111,14 @@ static bool has_uri(struct span value)
 
 /* ---- the record ---- */
 
-/* RFC 9989 4.10.1: without a valid p, or with an sp or np that is none, a record that at least says
- * where reports go counts as p=none, and any other is as good as none. */
+/* RFC 9989 4.7: a record without p is one with p=none.  RFC 9989 4.10.1: with a p, sp or np that is
+ * no policy, a record that at least says where reports go counts as p=none, and any other is as
+ * good as none.  About what sp and np are worth without p the two do not agree: nothing, here, so
+ * that no refusal rests on a doubt. */
 static void read_policies(const struct span *values, struct dmarc_record *record)
 {
-    bool good = read_policy(values[TAG_P], &record->p);
+    bool absent = values[TAG_P].at == NULL;
+    bool good = absent || read_policy(values[TAG_P], &record->p);
 
     record->sp = record->p;
     if (values[TAG_SP].at != NULL)
@@ -124,7 +127,7 @@ static void read_policies(const struct span *values, struct dmarc_record *record
     if (values[TAG_NP].at != NULL)
         good = read_policy(values[TAG_NP], &record->np) && good;
     record->usable = good || has_uri(values[TAG_RUA]);
-    if (!good)
+    if (!good || absent)
         record->p = record->sp = record->np = DMARC_NONE;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "checks_private.h"
 #include "from_header.h"
+#include "header_list.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -33,8 +34,6 @@ enum header_fault {
     FAULT_TOO_BIG,
 };
 
-enum { HEADER_MAX = 1 << 20 }; /* octets of all fields */
-
 static const struct fact_row facts[] = {
     [MESSAGE_SIZE] = {"message.size", FACT_NUMBER, STAGE_MESSAGE, SCOPE_MESSAGE, NULL,
                       "octets of the message, header and body"},
@@ -58,10 +57,16 @@ static const struct fact_row facts[] = {
 struct header {
     struct arena *arena;
     struct from_header from;
-    size_t octets;
+    size_t octets, fields;
     bool bad_name;
     const char *list_id; /* NULL before there was one */
 };
+
+/* No signature is read in a longer header, so that it is refused for what it is. */
+static bool is_too_big(const struct header *header)
+{
+    return header->octets > HEADER_BYTES_MAX || header->fields > HEADER_FIELDS_MAX;
+}
 
 /* RFC 5322 2.2: printable ASCII without a colon; RFC 5322 4.5: blanks may stand behind it. */
 static bool is_field_name(const char *name)
@@ -107,10 +112,11 @@ static void take_field(void *stream, const char *name, const char *value)
     struct header *header = stream;
 
     header->octets += strlen(name) + strlen(value) + strlen(":\r\n");
+    header->fields++;
     /* A From field counts wherever it stands, or what comes before it could hide the author. */
     if (from_header_is(name))
         from_header_add(&header->from, header->arena, value, strlen(value));
-    if (header->octets > HEADER_MAX)
+    if (is_too_big(header))
         return;
     if (!is_field_name(name))
         header->bad_name = true;
@@ -138,10 +144,10 @@ static enum header_fault fault_of(const struct header *header)
 {
     const struct from_header *from = &header->from;
 
-    if (header->octets > HEADER_MAX || from->too_big)
-        return FAULT_TOO_BIG;
     if (from->fields > 1)
         return FAULT_MANY_FROM;
+    if (is_too_big(header) || from->too_big)
+        return FAULT_TOO_BIG;
     if (from->fields == 0)
         return FAULT_NO_FROM;
     if (from->bad)

@@ -69,12 +69,14 @@ rule seen { when dkim.count > 90 and dkim.author and dmarc.aligned == both and d
 """
 postern = Postern(SITE, resolver=dns, files={"message.conf": shipped("50-message.conf")})
 walker = Postern(SITE, resolver=fake, files={"message.conf": shipped("50-message.conf")})
+enforced = Postern(SITE, resolver=dns, files={"message.conf": shipped("50-message.conf", enforced=True)})
 # What these two have signed is sent on to the sink, and from there to postern.
 simple = opendkim("open.example", "sel", opened, "simple/simple")
 relaxed = opendkim("open.example", "sel", opened, "relaxed/relaxed", "OversignHeaders From,Subject")
-mx = Postfix(postern.milter, sink, main={"hopcount_limit": "100"},
-             ports=[{"smtpd_milters": one.milter} for one in (walker, simple, relaxed)])
-WALKER, SIMPLE, RELAXED = mx.extra
+# Postfix mends the header of its own hosts, which all clients here are.
+mx = Postfix(postern.milter, sink, main={"hopcount_limit": "100", "local_header_rewrite_clients": ""},
+             ports=[{"smtpd_milters": one.milter} for one in (walker, simple, relaxed, enforced)])
+WALKER, SIMPLE, RELAXED, ENFORCED = mx.extra
 
 
 def deliver(text, sender="x@none.example", addr="203.0.113.50", port=None, daemon=postern):
@@ -310,6 +312,29 @@ def _():
     for author in ('"a@b.example, c" <ann@sig.example>', "=?utf-8?q?a=40b.example?= <ann@sig.example>", "ann@sig.example (b@b.example)",
                    "ann@sig.example, bob@sig.example"):
         same(deliver(message().replace("Ann <ann@sig.example>", author))[0].code, 250, author)
+
+
+@case("554 5.6.0: an author whom nobody can tell")
+def _():
+    # A comment that may hide one address or the other, no address at all, one that is none.
+    for author in ("a@one.example (<b@two.example>", "", "Ann", "ann@", "Ann <ann@sig..example>"):
+        reply, record = deliver(message().replace("Ann <ann@sig.example>", author))
+        same((reply.code, record["rule"], record["header.fault"]), (554, "unclear-author", "unclear_from"), author)
+        has(reply.text.replace("\n5.6.0", ""), "5.6.0 The author of this message cannot be told (unclear_from): its From field")
+    reply, record = deliver("X: y\n" * 1001 + message())
+    same((reply.code, record["rule"], record["header.fault"]), (554, "unclear-author", "too_big"))
+    same(deliver("X: y\n" * 900 + message())[0].code, 250)
+
+
+@case("554 5.6.0: nobody at all to be seen; as shipped that is recorded, not said")
+def _():
+    for text, rule in ((message().replace("From: Ann <ann@sig.example>\n", ""), "no-from"),
+                       (message().replace("Ann <ann@sig.example>", "Undisclosed sender:;"), "no-author")):
+        reply, record = deliver(text)
+        same((reply.code, record["observed"], record["from.count"]), (250, rule, "0"))
+        reply, record = deliver(text, port=ENFORCED, daemon=enforced)
+        same((reply.code, record["rule"]), (554, rule))
+        matches(reply.text, "^5.6.0 (Message has no From field|The From field of this message names no author)")
 
 
 @case("554 5.4.6: more than 50 hops")

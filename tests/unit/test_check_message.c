@@ -11,6 +11,7 @@
 #include <postern/arena.h>
 
 #include "../../src/checks/checks_private.h"
+#include "../../src/checks/header_list.h"
 #include "probe_bench.h"
 
 static void test_size(void **state)
@@ -144,6 +145,16 @@ static void test_too_big(void **state)
     bench_run(bench, "header", &inputs, false);
     assert_string_equal(bench_fact(bench, "from.domain"), "");
     assert_string_equal(bench_fact(bench, "from.count"), "2");
+    /* No signature is read in a header of so many fields. */
+    bench_stream(bench, &inputs);
+    bench_header(bench, "From", " a@example.org");
+    for (i = 1; i < HEADER_FIELDS_MAX; i++)
+        bench_header(bench, "X", "");
+    bench_run(bench, "header", &inputs, false);
+    assert_string_equal(bench_fact(bench, "header.fault"), "none");
+    bench_header(bench, "X", "");
+    bench_run(bench, "header", &inputs, false);
+    assert_string_equal(bench_fact(bench, "header.fault"), "too_big");
     bench_free(bench);
     free(field);
 }
