@@ -8,6 +8,8 @@
 # SAN=address|thread   build with ASan+UBSan or TSan, in build-asan or build-tsan
 # BUILD=DIR            another folder for all output
 # V=1                  show the commands
+# PEERS=install        make bench installs the filters that postern is held against
+# BENCHFLAGS=...       for tests/bench/run
 
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
@@ -131,10 +133,11 @@ fuzz: ; $(Q)scripts/deps build fuzz
 fuzz-run: $(FUZZ)
 	$(Q)scripts/fuzz $(BUILD) $(FUZZ_TIME) $(FUZZ)
 
-bench: ; $(Q)scripts/deps build test
+bench: ; $(Q)scripts/deps build test bench
 	+$(Q)$(MAKE) --no-print-directory bench-run
 bench-run: all $(BENCH)
-	$(Q)POSTERN=$(BUILD)/postern tests/bench/run $(BENCH)
+	$(Q)POSTERN=$(BUILD)/postern tests/bench/run $(if $(filter install,$(PEERS)),--peers) \
+		$(BENCHFLAGS) $(BENCH)
 
 lint: ; $(Q)scripts/deps build lint
 	+$(Q)$(MAKE) --no-print-directory all && BUILD=$(BUILD) scripts/lint

@@ -7,20 +7,18 @@ import os
 import re
 import subprocess
 
-import sandbox
+import profile_cpu
 from dnsservers import Nsd, Unbound
-from filters import PEERS, Daemon, NullFilter, OpenDkim, OpenDmarc, PySpf, missing_peers
+from filters import (Daemon, NullFilter, OpenDkim, OpenDmarc, PySpf, Rspamd, missing_peers,
+                     negotiated)
 from procs import folder, read, wait_until, write
-from report import load, one_load, spread
+from report import one_load
+from world import ENVELOPE, RESULTS, SHIPPED, configuration
 
-MESSAGES, WARMUP, CONNECTIONS, ROUNDS = 200, 400, 8, 3
-LOAD = "authentication"
-
-# Beside the rules: what was found out is told on top of each message.
-RESULTS = """
-results { authserv_id mx.bench.example; add spf dkim dmarc arc iprev dnswl; }
-"""
+MESSAGES, WARMUP = 200, 400
+LOAD, ENVELOPE_LOAD = "authentication", "recipients and lists"
 CHECKS = ("spf", "dkim", "dmarc")
+NR_HEADER_BODY = "0x80080"  # SMFIP_NR_HDR and SMFIP_NR_BODY
 
 
 def mail():
@@ -31,10 +29,9 @@ def mail():
     return place, json.loads(read(os.path.join(place, "zones.json")))
 
 
-def resolver(zones):
-    """A caching resolver on port 53 before a server of these zones, for everything here."""
-    nsd = Nsd(zones)
-    unbound = Unbound(nsd.at, port=53, options=("cache-max-negative-ttl: 3600",
+def resolver(server):
+    """A caching resolver on port 53 before this server, for everything here."""
+    unbound = Unbound(server, port=53, options=("cache-max-negative-ttl: 3600",
                                                 "infra-host-ttl: 900"))
     conf = write(os.path.join(unbound.dir, "resolv.conf"), "nameserver %s\n" % unbound.address)
     subprocess.run(["mount", "--bind", conf, "/etc/resolv.conf"], check=True)
@@ -57,78 +54,92 @@ def judge(report, daemon, accepted):
     return len(right), len(lines)
 
 
-def best(report, name):
-    """The load of this filter that took the least processor time: others use the machine, too."""
-    runs = [one for one in report.loads if one["load"] == LOAD and one["filter"] == name]
-    return min(runs, key=lambda one: one["cpu_us_per_message"]) if runs else None
+class Subject:
+    """A filter, the folder of messages that it is given, and what it must add to each."""
+
+    def __init__(self, server, kind="plain", checks=()):
+        self.server, self.kind = server, kind
+        self.expect = [word for check in checks for word in ("--expect", check + "=pass")]
+        self.warm = False
+
+    def arguments(self, place, connections):
+        first, self.warm = not self.warm, True
+        return ("--connections", connections, "--mail", os.path.join(place, self.kind),
+                "--warmup", WARMUP if first else max(WARMUP // 4, connections), *self.expect)
 
 
-def start(found, conf):
-    """(filter, folder of messages, texts that it must add), in the order of the table."""
-    daemon = Daemon(conf)
-    steps = load(found["bench_milter_load"], daemon, "--connections", 0, "--idle", 1)["steps"]
-    null, plain = (NullFilter(found["bench_null_filter"], one) for one in (steps, "plain"))
-    null.name, plain.name = "null, same steps", "null, all steps"
-    rows = [(null, "plain", ()), (plain, "plain", ()),
-            (daemon, "plain", [check + "=pass" for check in CHECKS])]
-    if not missing_peers():
-        rows += [(OpenDkim(), "plain", ("dkim=pass",)), (OpenDmarc(), "checked", ("dmarc=pass",)),
-                 (PySpf(), "plain", ("spf=pass",))]
-    return daemon, rows
+def peer_makers():
+    """What makes a Subject of each of Debian's filters, as many as are installed."""
+    rows = (("opendkim", OpenDkim, "plain", ("dkim",)),
+            ("opendmarc", OpenDmarc, "checked", ("dmarc",)),
+            ("pyspf-milter", PySpf, "plain", ("spf",)), ("rspamd", Rspamd, "plain", CHECKS))
+    return [lambda kind=kind, mail_kind=mail_kind, checks=checks: Subject(
+        kind(), mail_kind, checks) for name, kind, mail_kind, checks in rows
+            if name not in missing_peers()]
 
 
-def targets(report):
-    postern = best(report, "postern")["cpu_us_per_message"]
-    report.add("CPU, postern (authentication)", postern, "us")
-    for name in ("null, same steps", "null, all steps"):
-        report.add("  postern / " + name, postern / best(report, name)["cpu_us_per_message"], "")
-    peers = {name: best(report, name) for name in PEERS}
-    if not all(peers.values()):
-        return
-    cost = {name: one["cpu_us_per_message"] for name, one in peers.items()}
-    for name in PEERS:
-        report.add("CPU, " + name, cost[name], "us")
-    report.add("  postern / opendkim", postern / cost["opendkim"], "", below=1)
-    report.add("  the three together / postern", sum(cost.values()) / postern, "", at_least=6)
+def peers():
+    return [make() for make in peer_makers()]
 
 
-def measure(report, found, conf, zones, head, seconds):
-    """conf: the configuration, with {dns} left open; zones: what the lists and rules ask for;
-    head: what a zone begins with."""
-    if sandbox.inside() != "private":
-        print("authentication: left out, it needs root and a private network", flush=True)
-        return
-    if missing_peers():
-        print("authentication: %s not installed; tests/bench/run --peers installs them"
-              % ", ".join(missing_peers()), flush=True)
-    place, more = mail()
-    dns = resolver({**zones, **{zone: head + text for zone, text in more.items()}})
-    daemon, rows = start(found, conf.replace("{dns}", dns.at) + RESULTS)
+def start(report, found, fronts, dns):
+    """All that are measured, in the order of the table."""
+    conf = configuration(dns=dns, rules=SHIPPED + RESULTS)
+    daemons = [Daemon(conf, front) for front in fronts]
+    program, null = found["bench_milter_load"], found["bench_null_filter"]
+    steps = [negotiated(program, daemon) for daemon in daemons]
+    report.found["steps"] = dict(zip((daemon.name for daemon in daemons), steps))
+    nulls = [NullFilter(null, "plain", "null, all asked"),
+             NullFilter(null, NR_HEADER_BODY, "null, NR_HDR NR_BODY"),
+             NullFilter(null, steps[0], "null, same steps"),
+             NullFilter(null, "skip", "null, no header no body")]
+    return daemons, [Subject(one) for one in nulls] + [
+        Subject(one, checks=CHECKS) for one in daemons] + peers()
+
+
+def measure_full(report, found, fronts, dns, place, options):
+    daemons, subjects = start(report, found, fronts, dns)
+    rounds = 1 if options.quick else 3
     judged = [0, 0]
-    for _ in range(ROUNDS):
-        for server, kind, texts in rows:
-            expect = [word for text in texts for word in ("--expect", text)]
-            got = one_load(report, found["bench_milter_load"], LOAD, server, seconds,
-                           "--connections", CONNECTIONS, "--mail", os.path.join(place, kind),
-                           "--warmup", WARMUP, *expect, keep_records=True)
-            if server is daemon:
-                found_right = judge(report, daemon, got["accepted"] + WARMUP)
-                judged = [a + b for a, b in zip(judged, found_right)]
+    plan = {8: rounds, 64: rounds, 1: rounds if options.full else 1,
+            256: rounds if options.full else 1}
+    for at in range(rounds):
+        for connections in [one for one, times in plan.items() if at < times]:
+            for subject in subjects:
+                daemon = subject.server if subject.server in daemons else None
+                before = WARMUP if not subject.warm else max(WARMUP // 4, connections)
+                got = one_load(report, found["bench_milter_load"], LOAD, subject.server,
+                               1 if options.quick else 1.5, *subject.arguments(place, connections),
+                               keep_records=True)
+                if daemon:
+                    found_right = judge(report, daemon, got["accepted"] + before)
+                    judged = [a + b for a, b in zip(judged, found_right)]
     report.add("messages that postern judged right, of %d" % judged[1], judged[0], "")
-    targets(report)
+    for subject in subjects:
+        if subject.server in daemons or subject.server.name == "null, same steps":
+            profile_cpu.take(report, LOAD, found["bench_milter_load"], subject.server,
+                             *subject.arguments(place, 8))
 
 
-def print_table(report):
-    postern = best(report, "postern")
-    if postern is None:
-        return
-    print("\n%-18s %14s %10s %11s %22s  %s" % (
-        "authentication", "CPU us/message", "/ postern", "messages/s", "whole p50 / p99 ms", "RSS"))
-    for name in ("null, same steps", "null, all steps", "postern", *PEERS):
-        one = best(report, name)
-        if one:
-            print("%-18s %14.0f %10.2f %11.0f %22s  %.0f MB" % (
-                name, one["cpu_us_per_message"],
-                one["cpu_us_per_message"] / postern["cpu_us_per_message"],
-                one["messages_per_second"], spread(one["stages"]["session"]),
-                one["rss_kb"] / 1024))
+def measure_envelope(report, found, fronts, dns, place, options):
+    """Recipients and lists alone: no rule needs a message."""
+    program, null = found["bench_milter_load"], found["bench_null_filter"]
+    daemons = [Daemon(configuration(dns=dns, rules=ENVELOPE), front) for front in fronts]
+    steps = negotiated(program, daemons[0])
+    report.found["steps, recipients and lists"] = steps
+    subjects = [Subject(one) for one in (NullFilter(null, "skip", "null, no header no body"),
+                                         NullFilter(null, steps, "null, same steps"), *daemons)]
+    for _ in range(1 if options.quick else 3):
+        for subject in subjects:
+            one_load(report, program, ENVELOPE_LOAD, subject.server, 1 if options.quick else 1.5,
+                     *subject.arguments(place, 8))
+    for subject in subjects[1:]:
+        profile_cpu.take(report, ENVELOPE_LOAD, program, subject.server,
+                         *subject.arguments(place, 8))
+
+
+def measure(report, found, fronts, texts, place, options):
+    """texts: all zones; place: the messages."""
+    dns = resolver(Nsd(texts).at)
+    measure_full(report, found, fronts, dns, place, options)
+    measure_envelope(report, found, fronts, dns, place, options)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include "filter_process.h"
+#include "load_options.h"
 #include "load_report.h"
 #include "mta.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,33 +43,6 @@ __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *for
     exit(1);
 }
 
-/* ---- the filter's process ---- */
-
-/* Nanoseconds of processor time of all its threads, ended ones too. */
-static int64_t cpu_of(pid_t pid)
-{
-    clockid_t clock;
-    struct timespec spent;
-    if (pid == 0 || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &spent) != 0)
-        return 0;
-    return (int64_t)spent.tv_sec * 1000000000 + spent.tv_nsec;
-}
-
-static long rss_of(pid_t pid)
-{
-    char path[64];
-    char line[256];
-    long rss = 0;
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    FILE *file = pid != 0 ? fopen(path, "r") : NULL;
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            rss = strtol(line + 6, NULL, 10);
-    if (file != NULL)
-        fclose(file);
-    return rss;
-}
-
 /* ---- connections ---- */
 
 /* Returns whether all was written; what was not stays. */
@@ -102,6 +76,10 @@ static void peer_open(struct load *load, struct peer *peer)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strncpy(address.sun_path, load->options.socket, sizeof(address.sun_path) - 1);
+    if (load->options.each && load->next_serial >= load->options.messages) {
+        peer->due = 0; /* each message is sent once */
+        return;
+    }
     peer->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (peer->fd < 0)
         fail("socket: %s", strerror(errno));
@@ -121,6 +99,8 @@ static void peer_open(struct load *load, struct peer *peer)
     peer->messages = 0;
     peer->serial = load->next_serial++;
     peer->opened_at = now_ns();
+    peer->waited = 0;
+    load->idle_open += peer->idle;
     if (load->letters.count > 0)
         peer->letter = &load->letters.list[peer->serial % load->letters.count];
 }
@@ -130,10 +110,11 @@ static void measure_from_here(struct load *load)
     memset(load->latency, 0, sizeof(load->latency));
     memset(&load->message, 0, sizeof(load->message));
     memset(&load->session, 0, sizeof(load->session));
+    memset(&load->wait, 0, sizeof(load->wait));
     load->unexpected = load->replies = load->accepted = load->refused = load->deferred =
         load->rcpt_refused = 0;
     load->warm_done = load->done;
-    load->cpu_started = cpu_of(load->options.pid);
+    load->cpu_started = cpu_of(&load->options);
     load->started = now_ns();
 }
 
@@ -144,6 +125,13 @@ static void message_done(struct load *load, struct peer *peer, char code)
     histogram_add(&load->message, now_ns() - peer->mail_at);
     if (peer->messages == 0)
         histogram_add(&load->session, now_ns() - peer->opened_at);
+    histogram_add(&load->wait, peer->waited);
+    if (load->options.each) {
+        load->waits[peer->serial] = peer->waited;
+        load->envelope_waits[peer->serial] =
+            peer->step < STEP_HEADER ? peer->waited : peer->waited_before_content;
+    }
+    peer->waited = 0;
     load->unexpected += peer->expected != (1U << load->options.expect_count) - 1;
     if (++load->done == load->options.warmup)
         measure_from_here(load);
@@ -213,6 +201,22 @@ static void leave_out(const struct load *load, struct peer *peer)
         peer->skip_body = true;
 }
 
+/* Milliseconds that pass before this step: --think before each command to the filter, --round-trip
+ * before each command of the SMTP client, whether the filter hears of it or not. */
+static double pause_before(const struct load *load, const struct peer *peer, bool to_be_sent)
+{
+    const struct options *options = &load->options;
+    bool first = !(peer->step == STEP_RCPT && peer->rcpt_sent > 0) &&
+                 !(peer->step == STEP_HEADER && peer->headers_sent > 0);
+    bool together = peer->step == STEP_RCPT || peer->step == STEP_DATA;
+    if (peer->step < STEP_HELO || peer->idle)
+        return 0;
+    if (options->round_trip > 0 && peer->step <= STEP_HEADER && first &&
+        !(together && options->pipelined))
+        return options->round_trip;
+    return to_be_sent ? options->think : 0;
+}
+
 /* Says what comes next, up to a command that is replied to or a pause. */
 static void go_on(struct load *load, struct peer *peer, bool rested)
 {
@@ -226,13 +230,16 @@ static void go_on(struct load *load, struct peer *peer, bool rested)
         bool sent = (peer->negotiated & steps[peer->step].not_sent) == 0;
         bool none = (peer->step == STEP_HEADER && header_count(load, peer) == 0) ||
                     (peer->step == STEP_BODY && body_length(load, peer) == 0);
-        if (load->options.think > 0 && !rested && sent && !none && peer->step >= STEP_HELO) {
-            peer->due = now_ns() + (int64_t)(load->options.think * 1e6);
+        double pause = rested ? 0 : pause_before(load, peer, sent && !none);
+        if (pause > 0) {
+            peer->due = now_ns() + (int64_t)(pause * 1e6);
             return;
         }
         rested = false;
         if (peer->step == STEP_MAIL)
             begin_message(load, peer);
+        if (peer->step == STEP_HEADER && peer->headers_sent == 0)
+            peer->waited_before_content = peer->waited;
         if (sent && !none)
             put_command(load, peer);
         if (sent && !none && (peer->negotiated & steps[peer->step].no_reply) == 0) {
@@ -297,6 +304,8 @@ static void on_packet(struct load *load, struct peer *peer, const char *packet, 
     peer->waiting = false;
     load->replies++;
     histogram_add(&load->latency[peer->step], now_ns() - peer->sent_at);
+    if (peer->step != STEP_NEGOTIATE)
+        peer->waited += now_ns() - peer->sent_at;
     if (command == 'O' && length >= 13) {
         uint32_t bits;
         memcpy(&bits, packet + 9, sizeof(bits));
@@ -357,10 +366,13 @@ static int run_due(struct load *load)
     int64_t now = now_ns();
     int64_t next = now + 100000000;
     bool all_idle_up = load->idle_up == load->options.idle;
-    for (unsigned i = 0; i < load->peer_count; i++) {
+    for (unsigned i = all_idle_up ? load->options.idle : 0; i < load->peer_count; i++) {
         struct peer *peer = &load->peers[i];
         if (peer->due == 0 || (!peer->idle && !all_idle_up))
             continue;
+        /* Few at a time, as a backlog would hold: others wait for those under way. */
+        if (peer->idle && peer->fd < 0 && load->idle_open >= load->idle_up + OPENING_MAX)
+            break;
         if (peer->due <= now) {
             peer->due = 0;
             if (peer->fd < 0)
@@ -379,7 +391,7 @@ static void note_idle(struct load *load)
     if (load->options.idle == 0 || load->rss_idle != 0 || load->idle_up < load->options.idle)
         return;
     usleep(500000); /* what was said last may still be under way */
-    load->rss_idle = rss_of(load->options.pid);
+    load->rss_idle = rss_of(&load->options);
     if (load->options.warmup == 0)
         measure_from_here(load);
 }
@@ -405,7 +417,7 @@ static void run(struct load *load)
     int64_t begun = now_ns();
     measure_from_here(load);
     for (unsigned i = 0; i < load->peer_count; i++)
-        peer_open(load, &load->peers[i]);
+        load->peers[i].due = begun;
     while (!enough(load, begun)) {
         int count = epoll_wait(load->epoll, events, 256, run_due(load));
         for (int i = 0; i < count; i++) {
@@ -422,98 +434,8 @@ static void run(struct load *load)
         note_idle(load);
     }
     load->ended = now_ns();
-    load->cpu_ended = cpu_of(load->options.pid);
-    load->rss = rss_of(load->options.pid);
-}
-
-/* ---- the command line ---- */
-
-static const struct option long_options[] = {
-    {"socket", required_argument, NULL, 's'},
-    {"pid", required_argument, NULL, 'p'},
-    {"connections", required_argument, NULL, 'c'},
-    {"idle", required_argument, NULL, 'i'},
-    {"per-connection", required_argument, NULL, 'k'},
-    {"warmup", required_argument, NULL, 'w'},
-    {"messages", required_argument, NULL, 'm'},
-    {"seconds", required_argument, NULL, 't'},
-    {"think", required_argument, NULL, 'T'},
-    {"recipients", required_argument, NULL, 'r'},
-    {"headers", required_argument, NULL, 'h'},
-    {"body", required_argument, NULL, 'b'},
-    {"clients", required_argument, NULL, 'C'},
-    {"senders", required_argument, NULL, 'S'},
-    {"users", required_argument, NULL, 'u'},
-    {"unknown", required_argument, NULL, 'U'},
-    {"flush", no_argument, NULL, 'f'},
-    {"mail", required_argument, NULL, 'M'},
-    {"expect", required_argument, NULL, 'e'},
-    {NULL, 0, NULL, 0},
-};
-
-static int usage(void)
-{
-    fputs("usage: bench_milter_load --socket PATH [OPTION...]\n"
-          "  --pid PID           of the filter, for its processor time and memory\n"
-          "  --connections N     that work side by side (1); 0: only the idle ones\n"
-          "  --idle N            further ones, held open after HELO (0)\n"
-          "  --per-connection N  messages on a connection; 0: all on one (0)\n"
-          "  --warmup N          messages before the measured ones (0)\n"
-          "  --messages N        at most (no limit)\n"
-          "  --seconds S         at most (5)\n"
-          "  --think MS          pause before each command (0)\n"
-          "  --flush             send each command at once, as Sendmail does\n"
-          "  --recipients N --headers N --body BYTES     of a message (1, 12, 8192)\n"
-          "  --clients N --senders N --users N           that are different (200, 200, 100000)\n"
-          "  --unknown PERCENT   of recipients that do not exist (0)\n"
-          "  --mail FOLDER       messages from files, each on a connection of its own\n"
-          "  --expect TEXT       that stands in a header field added to each message\n",
-          stderr);
-    return 2;
-}
-
-static bool take(struct options *options, int letter)
-{
-    const struct {
-        char letter;
-        unsigned *number;
-    } numbers[] = {
-        {'c', &options->connections}, {'i', &options->idle},     {'k', &options->per_connection},
-        {'w', &options->warmup},      {'m', &options->messages}, {'r', &options->recipients},
-        {'h', &options->headers},     {'b', &options->body},     {'C', &options->clients},
-        {'S', &options->senders},     {'u', &options->users},    {'U', &options->unknown},
-    };
-    if (letter == 'f') {
-        options->flush = true;
-        return true;
-    }
-    if (letter == 's') {
-        options->socket = optarg;
-        return strlen(optarg) < sizeof(((struct sockaddr_un *)0)->sun_path);
-    }
-    if (letter == 'M') {
-        options->mail = optarg;
-        options->per_connection = 1;
-        return true;
-    }
-    if (letter == 'e') {
-        options->expect[options->expect_count % EXPECT_MAX] = optarg;
-        return ++options->expect_count <= EXPECT_MAX;
-    }
-    char *end = NULL;
-    double value = optarg != NULL ? strtod(optarg, &end) : -1;
-    if (end == NULL || *end != '\0' || value < 0 || value > 1e9)
-        return false;
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        if (numbers[i].letter == letter)
-            *numbers[i].number = (unsigned)value;
-    if (letter == 'p')
-        options->pid = (pid_t)value;
-    else if (letter == 't')
-        options->seconds = value;
-    else if (letter == 'T')
-        options->think = value;
-    return letter != '?';
+    load->cpu_ended = cpu_of(&load->options);
+    load->rss = rss_of(&load->options);
 }
 
 static void allow_files(void)
@@ -545,7 +467,9 @@ int main(int argc, char **argv)
             return usage();
     if (options->socket == NULL || optind != argc || options->recipients == 0 ||
         options->clients == 0 || options->clients > 60000 || options->senders == 0 ||
-        options->users == 0 || (options->mail != NULL && options->per_connection != 1))
+        options->users == 0 || (options->mail != NULL && options->per_connection != 1) ||
+        (options->each &&
+         (options->messages > EACH_MAX || options->idle > 0 || options->per_connection != 1)))
         return usage();
     if (options->mail != NULL && !letters_read(&load.letters, options->mail))
         fail("message %u of %s cannot be read", load.letters.count + 1, options->mail);
@@ -553,8 +477,10 @@ int main(int argc, char **argv)
     load.chunk = calloc(1, CHUNK);
     load.peer_count = options->idle + options->connections;
     load.peers = calloc(load.peer_count > 0 ? load.peer_count : 1, sizeof(*load.peers));
+    load.waits = calloc(options->each ? 2 * options->messages : 1, sizeof(*load.waits));
+    load.envelope_waits = load.waits + (options->each ? options->messages : 0);
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (load.chunk == NULL || load.peers == NULL || load.epoll < 0)
+    if (load.chunk == NULL || load.peers == NULL || load.waits == NULL || load.epoll < 0)
         fail("no memory or no epoll");
     memset(load.chunk, 'x', CHUNK);
     for (size_t i = 76; i + 2 < CHUNK; i += 78)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The filters that are measured: postern, one that does nothing, and Debian's."""
 
+import glob
+import json
 import os
 import re
 import shutil
@@ -12,10 +14,12 @@ import time
 from daemon import binary
 from procs import Server, Trouble, read, wait_until, write
 
-PEERS = ("opendkim", "opendmarc", "pyspf-milter")
+PEERS = ("opendkim", "opendmarc", "pyspf-milter", "rspamd")
+CHAIN = PEERS[:3]  # what together does a part of what postern does
 # dbconfig-no-thanks keeps a database server away, which opendmarc's reports would need.
-PEER_PACKAGES = ("opendkim", "dbconfig-no-thanks", "opendmarc", "pyspf-milter")
+PEER_PACKAGES = ("opendkim", "dbconfig-no-thanks", "opendmarc", "pyspf-milter", "rspamd")
 SUFFIXES = "/usr/share/publicsuffix/public_suffix_list.dat"
+RSPAMD_SUFFIXES = "/usr/share/rspamd/effective_tld_names.dat"
 POLICY = "/usr/sbin/policy-rc.d"
 
 
@@ -45,13 +49,39 @@ def missing_peers():
     return [name for name in PEERS if not shutil.which(name, path=path)]
 
 
-class NullFilter(Server):
-    """The floor: bench_null_filter, with the same steps as postern negotiates."""
+def postern(front):
+    """Its name in the tables."""
+    return "postern, %s" % (front or "libmilter")
 
-    name = "null"
 
-    def __init__(self, program, steps):
+def negotiated(program, server):
+    """The steps that it negotiates, as bench_null_filter takes them."""
+    result = subprocess.run([program, "--socket", server.socket, "--connections", "0", "--idle",
+                             "1"], stdout=subprocess.PIPE, timeout=60, check=True)
+    return json.loads(result.stdout)["steps"]
+
+
+class Filter(Server):
+    """A server with a milter socket; its process may have children that serve with it."""
+
+    def pids(self):
+        """All of its processes."""
+        group = str(self.process.pid)
+        found = []
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            fields = read(path).rpartition(")")[2].split()
+            if len(fields) > 3 and fields[3] == group:  # the session that it leads
+                found.append(path.split("/")[2])
+        return found or [group]
+
+
+class NullFilter(Filter):
+    """The floor: bench_null_filter, with the steps that it is told."""
+
+    def __init__(self, program, steps, name="null"):
+        self.name = name.replace(", ", "-").replace(" ", "-")
         super().__init__()
+        self.name = name
         self.socket = os.path.join(self.dir, "null.sock")
         self.spawn([program, "--socket", self.socket, "--steps", steps])
 
@@ -65,15 +95,17 @@ class NullFilter(Server):
         self.kill()
 
 
-class Daemon(Server):
-    """postern, with the time that it took until it was ready to serve."""
+class Daemon(Filter):
+    """postern, with the time that it took until it was ready to serve; front None: the only one."""
 
     name = "postern"
 
-    def __init__(self, conf):
+    def __init__(self, conf, front=None):
         super().__init__()
+        self.name = postern(front)
         os.mkdir(os.path.join(self.dir, "state"))
-        path = write(os.path.join(self.dir, "postern.conf"), conf.replace("{dir}", self.dir))
+        conf = ("front %s;\n" % front if front else "") + conf.replace("{dir}", self.dir)
+        path = write(os.path.join(self.dir, "postern.conf"), conf)
         self.socket = os.path.join(self.dir, "postern.sock")
         notify = os.path.join(self.dir, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
@@ -117,7 +149,7 @@ class Daemon(Server):
 # ---- Debian's filters, with Debian's settings but for the resolver; what they would write to
 # syslog is left out, which costs them nothing then. ----
 
-class Peer(Server):
+class Peer(Filter):
     """A filter with a file of settings, in which {dir} and {socket} are filled in."""
 
     name = command = settings = ""
@@ -139,7 +171,7 @@ class Peer(Server):
                     return True
             except (FileNotFoundError, ConnectionRefusedError):
                 return False
-        wait_until("%s's socket" % self.name, listens)
+        wait_until("%s's socket" % self.name, listens, 90)
 
     def prepare(self):
         """Writes what else it needs into its folder."""
@@ -188,3 +220,51 @@ PidFile = {dir}/pid
 UserID = root
 InternalHosts = 127.0.0.1
 """
+
+
+RSPAMD_LOCAL = {
+    "options.inc": 'filters = "dkim,spf"; local_addrs = "127.0.0.0/8"; '
+                   'url_tld = "{dir}/suffixes"; dns { nameserver = ["127.0.0.1:53"]; }',
+    "logging.inc": 'type = "console"; level = "error";',
+    "worker-normal.inc": "enabled = false;",
+    "worker-controller.inc": "enabled = false;",
+    "worker-proxy.inc": 'bind_socket = "{socket} mode=0666"; '
+                        'upstream "local" { default = yes; self_scan = yes; }',
+    "actions.conf": "reject = null; greylist = null; add_header = null;",
+    "milter_headers.conf": 'use = ["authentication-results"]; skip_local = false; '
+                           'authenticated_headers = [];',
+    "rbl.conf": """rbls {
+    zen { symbol = "ZEN"; rbl = "zen.bench.example"; checks = ["from"]; ipv6 = false;
+          returncodes { ZEN = ["127.0.0.2", "127.0.0.3", "127.0.0.4"]; } }
+    dnswl { symbol = "DNSWL"; rbl = "dnswl.bench.example"; checks = ["from"]; ipv6 = false;
+            is_whitelist = true; returncodes { DNSWL = ["127.0.5.1"]; } }
+    dbl { symbol = "DBL"; rbl = "dbl.bench.example"; checks = ["helo", "emails"];
+          returncodes { DBL = ["127.0.1.2"]; } }
+}""",
+}
+
+
+class Rspamd(Peer):
+    """Only what the others do, too: SPF, DKIM, DMARC, three lists, and the field with results; all
+    other modules are off.  What it compiles at its first start, which takes half a minute, is kept
+    beside postern."""
+
+    name, command = "rspamd", "/usr/bin/rspamd"
+    keeps = ("spf.conf", "dkim.conf", "dmarc.conf", "rbl.conf", "milter_headers.conf")
+
+    def prepare(self):
+        kept = os.path.join(os.path.dirname(binary()), "bench-rspamd")
+        os.makedirs(kept, exist_ok=True)
+        self.option = ("-f", "-i", "--var=LOCAL_CONFDIR=" + self.dir, "--var=RUNDIR=" + self.dir,
+                       "--var=DBDIR=" + kept, "--var=LOGDIR=" + self.dir, "-c")
+        self.settings = ".include \"/etc/rspamd/rspamd.conf\"\n"
+        for place in ("local.d", "override.d"):
+            os.mkdir(os.path.join(self.dir, place))
+        for path in glob.glob("/etc/rspamd/modules.d/*.conf"):
+            if os.path.basename(path) not in self.keeps:
+                write(os.path.join(self.dir, "local.d", os.path.basename(path)),
+                      "enabled = false;\n")
+        for name, text in RSPAMD_LOCAL.items():
+            write(os.path.join(self.dir, "override.d", name),
+                  text.replace("{socket}", self.socket).replace("{dir}", self.dir) + "\n")
+        write(os.path.join(self.dir, "suffixes"), read(RSPAMD_SUFFIXES) + "\nexample\n")

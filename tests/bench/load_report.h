@@ -17,6 +17,14 @@ static inline void print_histogram(const char *name, const struct histogram *his
            (double)histogram->most / 1e3);
 }
 
+static inline void print_waits(const char *name, const int64_t *waits, unsigned count)
+{
+    printf(",\n \"%s\": [", name);
+    for (unsigned i = 0; i < count; i++)
+        printf("%s%.1f", i > 0 ? ", " : "", (double)waits[i] / 1e3);
+    printf("]");
+}
+
 static inline void print_report(const struct load *load)
 {
     unsigned messages = load->done - load->warm_done;
@@ -47,7 +55,14 @@ static inline void print_report(const struct load *load)
     print_histogram("message", &load->message);
     printf(",\n  ");
     print_histogram("session", &load->session);
-    printf("}}\n");
+    printf(",\n  ");
+    print_histogram("wait", &load->wait);
+    printf("}");
+    if (load->options.each) {
+        print_waits("waits_us", load->waits, load->options.messages);
+        print_waits("envelope_waits_us", load->envelope_waits, load->options.messages);
+    }
+    printf("}\n");
 }
 
 #endif

@@ -47,17 +47,21 @@ enum {
     CHUNK = 65535,
     PACKET_MAX = 1 << 20,
     EXPECT_MAX = 4,
+    PID_MAX = 32,
+    EACH_MAX = 1 << 20,
+    OPENING_MAX = 100,
 };
 
 struct options {
     const char *socket, *mail;
     const char *expect[EXPECT_MAX]; /* in the fields that are added */
     unsigned expect_count;
-    pid_t pid;
+    pid_t pids[PID_MAX];
+    unsigned pid_count;
     unsigned connections, idle, per_connection, warmup, messages;
     unsigned recipients, headers, body, clients, senders, users, unknown;
-    double seconds, think; /* s, ms */
-    bool flush;
+    double seconds, think, round_trip; /* s, ms, ms */
+    bool flush, pipelined, each;
 };
 
 struct peer {
@@ -72,6 +76,8 @@ struct peer {
     unsigned number;             /* of the message, over all connections */
     unsigned rcpt_sent, rcpt_taken, headers_sent;
     size_t body_sent;
+    int64_t waited;                      /* for replies since the session, or message, began */
+    int64_t waited_before_content;       /* as it was when the header began */
     int64_t due;                         /* when to go on by itself; 0: not */
     int64_t opened_at, sent_at, mail_at; /* ns */
     struct buffer out, in;
@@ -81,7 +87,7 @@ struct load {
     struct options options;
     int epoll;
     struct peer *peers; /* the idle ones first */
-    unsigned peer_count, idle_up;
+    unsigned peer_count, idle_open, idle_up;
     unsigned next_serial, next_number;
     unsigned done, warm_done; /* messages; those before the measured ones */
     uint64_t replies, accepted, refused, deferred, rcpt_refused;
@@ -89,6 +95,9 @@ struct load {
     uint64_t unexpected; /* messages without all the texts that were to be added */
     struct histogram latency[STEP_COUNT], message;
     struct histogram session; /* from connecting to the end of its first message */
+    struct histogram wait;    /* for replies, in all, of each message */
+    int64_t *waits;           /* the same of each session, with --each */
+    int64_t *envelope_waits;  /* what of it was before the header */
     struct letters letters;
     int64_t started, ended; /* of the measured part, ns */
     int64_t cpu_started, cpu_ended;
