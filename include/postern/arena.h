@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Memory that dies together: one arena per configuration snapshot, per connection and per
@@ -33,6 +34,9 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
+
+/* NUMBER in decimal. */
+const char *arena_number(struct arena *arena, int64_t number);
 
 /* Bytes handed out since arena_new() or the last arena_reset(). */
 size_t arena_used(const struct arena *arena);

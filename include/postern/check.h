@@ -47,6 +47,8 @@ struct probe_run {
     void *state;                 /* what the check's open() made */
     const struct inputs *inputs; /* do not change while the probe runs */
     struct arena *arena;         /* of the probe's scope: results live there */
+    struct arena
+        *scratch; /* for what is of no use once the probe has finished; till then it lives */
     void *stream; /* what the check's stream made of the message; NULL where there is none */
     void *work;   /* free for the probe */
 };

@@ -29,18 +29,18 @@ struct chunk {
 struct arena {
     struct chunk *chunks; /* the head is the one with room */
     size_t used;
-    unsigned grown; /* the next chunk is FIRST_PAGE doubled so often */
+    unsigned grown; /* chunks so far, up to GROWN_MAX */
 };
 
 enum { ALIGNMENT = alignof(max_align_t) };
 
-/* Chunks double from the first one on: a session that says little should cost little, and there may
- * be thousands of them.  With its head and malloc's own, a full-grown chunk fills two pages. */
-enum { FIRST_CHUNK = 1024, GROWN_KEPT = 1, GROWN_MAX = 3 };
+/* Chunks double from the second one on: a session that says little should cost little, and there
+ * may be thousands of them.  With its head and malloc's own, a full-grown chunk fills two pages. */
+enum { FIRST_CHUNK = 1024, GROWN_KEPT = 1, GROWN_MAX = 4 };
 
 static size_t chunk_size(unsigned grown)
 {
-    return ((size_t)FIRST_CHUNK << grown) - sizeof(struct chunk) - 16;
+    return ((size_t)FIRST_CHUNK << (grown > 1 ? grown - 1 : 0)) - sizeof(struct chunk) - 16;
 }
 
 /* The machine has no memory: a mail policy daemon that limps is worse than one that is restarted.
@@ -164,7 +164,7 @@ static struct chunk *chunk_with_room(struct arena *arena, size_t size)
         return head;
     own = size > chunk_size(arena->grown) / 4;
     chunk = chunk_new(own ? size : chunk_size(arena->grown));
-    if (arena->grown < GROWN_MAX)
+    if (!own && arena->grown < GROWN_MAX)
         arena->grown++;
     if (own) {
         if (head != NULL) {
@@ -264,6 +264,21 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     text = arena_vprintf(arena, format, args);
     va_end(args);
     return text;
+}
+
+const char *arena_number(struct arena *arena, int64_t number)
+{
+    char text[24];
+    size_t at = sizeof(text) - 1;
+    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+    text[at] = '\0';
+    do
+        text[--at] = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (number < 0)
+        text[--at] = '-';
+    return arena_strndup(arena, text + at, sizeof(text) - 1 - at);
 }
 
 size_t arena_used(const struct arena *arena)

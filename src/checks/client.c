@@ -153,7 +153,7 @@ static int compare_names(const void *a, const void *b)
 static void collect_names(struct probe_run *run, const struct dns_answer *answer)
 {
     struct rdns_work *work = run->work;
-    const char **names = arena_alloc(run->arena, (answer->count + 1) * sizeof(names[0]));
+    const char **names = arena_alloc(run->scratch, (answer->count + 1) * sizeof(names[0]));
     char domain[DOMAIN_SIZE];
     size_t count = 0;
     size_t i;
@@ -212,7 +212,7 @@ static const char *claimed_name(struct probe_run *run)
 static void start_rdns(struct probe_run *run)
 {
     const struct addr *client = &run->inputs->client;
-    struct rdns_work *work = arena_alloc(run->arena, sizeof(*work));
+    struct rdns_work *work = arena_alloc(run->scratch, sizeof(*work));
     char reversed[ADDR_REVERSE_SIZE];
 
     if (run->inputs->local || client->family == ADDR_NONE) {
@@ -222,7 +222,7 @@ static void start_rdns(struct probe_run *run)
     work->claim = claimed_name(run);
     run->work = work;
     probe_ask(run,
-              arena_printf(run->arena, "%s.%s", addr_reverse(client, reversed),
+              arena_printf(run->scratch, "%s.%s", addr_reverse(client, reversed),
                            client->family == ADDR_IPV4 ? "in-addr.arpa" : "ip6.arpa"),
               DNS_PTR, got_ptr, 0);
 }

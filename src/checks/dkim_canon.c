@@ -127,8 +127,10 @@ struct body_hash {
 
 struct body_hash *body_hash_new(enum canon canon)
 {
-    struct body_hash *hash = xcalloc(1, sizeof(*hash));
+    struct body_hash *hash = xmalloc(sizeof(*hash));
 
+    /* All but the buffer. */
+    memset(hash, 0, offsetof(struct body_hash, buffer));
     hash->canon = canon;
     hash->digest = EVP_MD_CTX_new();
     if (hash->digest == NULL || EVP_DigestInit_ex(hash->digest, EVP_sha256(), NULL) != 1)

@@ -353,7 +353,7 @@ static bool ask_zone(struct probe_run *run, size_t number, const char *target)
     if (state == DNSBL_ASIDE ||
         strlen(target) + 1 + strlen(work->lists->zones[number].name) > DNS_NAME_MAX)
         return false;
-    zone->name = arena_printf(run->arena, "%s.%s", target, work->lists->zones[number].name);
+    zone->name = arena_printf(run->scratch, "%s.%s", target, work->lists->zones[number].name);
     probe_ask(run, zone->name, DNS_A, got, tag_of(number, ASKED_ADDRESS));
     zone->untried = state == DNSBL_UNTRIED;
     for (i = 0; zone->untried && i < dnsbl_health_tests(health, number); i++)
@@ -377,11 +377,11 @@ static void start(struct probe_run *run)
         probe_finish_absent(run);
         return;
     }
-    work = arena_alloc(run->arena, sizeof(*work));
+    work = arena_alloc(run->scratch, sizeof(*work));
     work->lists = lists;
     work->first = run->probe->first;
-    work->list = arena_alloc(run->arena, lists->count * sizeof(*work->list));
-    work->zone = arena_alloc(run->arena, lists->zone_count * sizeof(*work->zone));
+    work->list = arena_alloc(run->scratch, lists->count * sizeof(*work->list));
+    work->zone = arena_alloc(run->scratch, lists->zone_count * sizeof(*work->zone));
     run->work = work;
     for (i = 0; i < lists->count; i++)
         if (is_asked(&lists->lists[i], run) && ask_zone(run, lists->lists[i].zone, target))

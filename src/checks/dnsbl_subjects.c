@@ -29,7 +29,7 @@ static bool target_client(const struct probe_run *run, const char **target)
     char reversed[ADDR_REVERSE_SIZE];
 
     if (!inputs->local && is_public(&inputs->client))
-        *target = arena_strdup(run->arena, addr_reverse(&inputs->client, reversed));
+        *target = arena_strdup(run->scratch, addr_reverse(&inputs->client, reversed));
     return true;
 }
 
@@ -41,7 +41,7 @@ static bool target_name(const struct probe_run *run, const char *name, const cha
 
     if (!run->inputs->local && domain_canonical(name, strlen(name), domain) &&
         domain_labels(domain) >= 2)
-        *target = arena_strdup(run->arena, domain);
+        *target = arena_strdup(run->scratch, domain);
     return true;
 }
 

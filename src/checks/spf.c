@@ -129,7 +129,8 @@ static void go_on(struct probe_run *run)
     }
 }
 
-static void start(struct probe_run *run, struct spf_work *work)
+/* Texts of the verdict will live in ARENA. */
+static void start(struct probe_run *run, struct spf_work *work, struct arena *arena)
 {
     const struct inputs *inputs = run->inputs;
     const char *hostname = run->state;
@@ -142,28 +143,29 @@ static void start(struct probe_run *run, struct spf_work *work)
     work->subject.helo = inputs->helo;
     work->subject.receiver = hostname;
     work->subject.now = clock_wall();
-    work->guard = spf_guard_new(run->arena, &work->subject);
+    work->guard = spf_guard_new(arena, &work->subject);
     work->started = clock_ms();
     run->work = work;
     go_on(run);
 }
 
-static const char *helo_domain(struct probe_run *run)
+static const char *helo_domain(struct probe_run *run, struct arena *arena)
 {
     char domain[DOMAIN_SIZE];
 
     domain_canonical(run->inputs->helo, strlen(run->inputs->helo), domain);
-    return arena_strdup(run->arena, domain);
+    return arena_strdup(arena, domain);
 }
 
+/* Nothing stays but a word. */
 static void start_helo(struct probe_run *run)
 {
-    struct spf_work *work = arena_alloc(run->arena, sizeof(*work));
+    struct spf_work *work = arena_alloc(run->scratch, sizeof(*work));
 
     work->conclude = conclude_helo;
     work->subject.local = "";
-    work->subject.domain = helo_domain(run);
-    start(run, work);
+    work->subject.domain = helo_domain(run, run->scratch);
+    start(run, work, run->scratch);
 }
 
 /* RFC 7208 2.4: the null reverse-path stands for postmaster at the HELO identity. */
@@ -174,8 +176,8 @@ static void start_mail(struct probe_run *run)
 
     work->conclude = conclude_mail;
     work->subject.local = sender->local;
-    work->subject.domain = sender->null ? helo_domain(run) : sender->domain;
-    start(run, work);
+    work->subject.domain = sender->null ? helo_domain(run, run->arena) : sender->domain;
+    start(run, work, run->arena);
 }
 
 static void expire(struct probe_run *run)

@@ -59,10 +59,11 @@ struct wired_probe {
     slot_t check_slot; /* of the check's fact 0 */
     slot_t first;      /* its own slots */
     enum span_kind span;
-    uint32_t place;  /* among the probes of the session, or of a recipient */
-    bool used;       /* false: its facts are absent, it never runs */
-    bool wanted;     /* some rule, text or field may look for its facts */
-    uint32_t stream; /* that it looks at, or NOBODY */
+    uint32_t place;       /* among the probes of the session, or of a recipient */
+    bool used;            /* false: its facts are absent, it never runs */
+    bool wanted;          /* some rule, text or field may look for its facts */
+    uint32_t stream;      /* that it looks at, or NOBODY */
+    const char *time_key; /* in records */
     /* Facts that must be settled before it starts: those it names, and those that they rest on. */
     const slot_t *after, *behind;
     size_t after_count, behind_count;
@@ -99,9 +100,10 @@ struct wiring {
     struct engine_needs needs;
     struct results *results; /* fields to add; NULL: none */
     const slot_t *shown_slots;
-    size_t shown_count;    /* facts that they show */
-    bool removes;          /* fields that claim to be ours */
-    bool ordered;          /* some probe waits for others */
+    size_t shown_count; /* facts that they show */
+    bool removes;       /* fields that claim to be ours */
+    const slot_t *late; /* facts whose probe waits for others, and facts derived from them */
+    size_t late_count;
     uint8_t *leads;        /* per slot: whether something waits for it: a derived fact, a probe */
     slot_t *root_of;       /* per slot: the fact that a derived one rests on, or itself */
     uint32_t *probe_of;    /* per slot: the probe that sets it, or NOBODY */
@@ -131,7 +133,11 @@ struct question;
 
 struct span {
     struct arena *arena;
+    struct arena *scratch; /* of lookups; NULL: none, and for what ends with its transaction */
     struct run *runs;
+    size_t going;          /* runs that have not finished */
+    struct inputs *inputs; /* as runs see them that began with event `seen` */
+    unsigned seen;
 };
 
 struct recipient {
@@ -187,6 +193,8 @@ struct engine_session {
     atomic_uint refs;
     const char *listener; /* the name, in the connection's arena */
     const char *mta_hostname;
+    const char *client_text; /* the client's address, for records */
+    unsigned events;         /* so far */
     bool observe;
     bool connected, greeted;
     bool changed;              /* something was learnt that may start lookups for anybody */
@@ -253,7 +261,7 @@ struct run {
     struct engine_session *session;
     const struct wired_probe *wired;
     struct recipient *recipient; /* NULL unless it is a recipient's */
-    struct inputs inputs;
+    struct span *span;
     struct question *questions;
     struct run *next;      /* in its span */
     int64_t started, took; /* us */
@@ -268,6 +276,8 @@ void run_start(struct engine_session *session, struct recipient *recipient,
 void run_expire(struct run *run);
 /* Answers known at once go to their probes; returns whether there were any. */
 bool run_ready(struct engine_session *session);
+/* Nothing of the lookups of a session's span is wanted any more, unless some go on. */
+void span_rest(struct span *span);
 /* Drops the questions of all runs of a span. */
 void span_cancel(struct span *span);
 /* The run of a probe, or NULL. */

@@ -88,6 +88,8 @@ void session_leave(struct engine_session *session)
     struct record *records = session->records;
     struct wait wait = session->wait;
 
+    for (int i = 0; i < SESSION_SPANS; i++)
+        span_rest(&session->spans[i]);
     session->records = NULL;
     session->record_tail = &session->records;
     if (settled) {
@@ -203,16 +205,19 @@ static void enter_event(struct engine_session *session)
 {
     session_enter(session);
     assert(!session->wait.active);
+    session->events++;
 }
 
 void engine_connect(struct engine_session *session, const struct addr *client, const char *ptr,
                     const char *daemon, bool local, const char *mta_hostname)
 {
     struct arena *arena = session->spans[SPAN_CONNECTION].arena;
+    char text[ADDR_TEXT_SIZE];
 
     enter_event(session);
     if (client != NULL)
         session->inputs.client = *client;
+    session->client_text = copy(arena, addr_format(&session->inputs.client, text));
     session->inputs.client_ptr = copy(arena, ptr);
     session->inputs.daemon = copy(arena, daemon);
     session->inputs.local = local;

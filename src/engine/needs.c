@@ -202,12 +202,11 @@ static void mark_behind(struct engine_session *session)
 {
     const struct wiring *wiring = session->wiring;
 
-    for (slot_t slot = 0; slot < wiring->layout->count; slot++) {
-        uint32_t probe = wiring->probe_of[wiring->root_of[slot]];
-        if (!session->needed[slot] || probe == NOBODY)
-            continue;
-        for (size_t i = 0; i < wiring->probes[probe].behind_count; i++)
-            session->needed[wiring->probes[probe].behind[i]] |= 2;
+    for (size_t i = 0; i < wiring->late_count; i++) {
+        slot_t slot = wiring->late[i];
+        const struct wired_probe *wired = &wiring->probes[wiring->probe_of[wiring->root_of[slot]]];
+        for (size_t j = 0; session->needed[slot] && j < wired->behind_count; j++)
+            session->needed[wired->behind[j]] |= 2;
     }
 }
 
@@ -226,8 +225,7 @@ void session_mark_needed(struct engine_session *session, const struct recipient 
     if (results_wanted(session))
         for (size_t i = 0; i < wiring->shown_count; i++)
             session->needed[wiring->shown_slots[i]] |= 2;
-    if (wiring->ordered)
-        mark_behind(session);
+    mark_behind(session);
 }
 
 static void fetch_needed(struct engine_session *session, struct recipient *recipient)

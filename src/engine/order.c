@@ -36,7 +36,6 @@ static void name_after(struct wiring *wiring, struct wired_probe *wired)
         wiring->leads[slot] = 1;
     }
     wired->after = slots;
-    wiring->ordered |= wired->after_count > 0;
 }
 
 /* Marks all that PROBE rests on.  A chain that is longer than there are probes is a circle. */
@@ -51,6 +50,18 @@ static void mark_behind(const struct wiring *wiring, const struct wired_probe *w
         mark_behind(wiring, &wiring->probes[wiring->probe_of[slot]], depth + 1, marked);
         marked[slot] = 1;
     }
+}
+
+static void list_late(struct wiring *wiring)
+{
+    slot_t *late = arena_alloc(wiring->arena, wiring->layout->count * sizeof(late[0]));
+
+    for (slot_t slot = 0; slot < wiring->layout->count; slot++) {
+        uint32_t probe = wiring->probe_of[wiring->root_of[slot]];
+        if (probe != NOBODY && wiring->probes[probe].behind_count > 0)
+            late[wiring->late_count++] = slot;
+    }
+    wiring->late = late;
 }
 
 void wire_order(struct wiring *wiring)
@@ -77,6 +88,7 @@ void wire_order(struct wiring *wiring)
                 behind[wired->behind_count++] = slot;
         wired->behind = behind;
     }
+    list_late(wiring);
 }
 
 /* ---- texts ---- */

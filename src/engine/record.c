@@ -26,8 +26,10 @@ static void put(struct writer *writer, const char *key, const char *value)
 /* What grows on the heap ends in the arena of the record. */
 static const char *keep(struct writer *writer, struct str *text)
 {
-    const char *kept = arena_strdup(writer->session->speech, str_text(text));
+    const char *kept = "";
 
+    if (text->length > 0)
+        kept = arena_strndup(writer->session->speech, text->data, text->length);
     str_free(text);
     return kept;
 }
@@ -65,6 +67,8 @@ static const char *recipient_names(struct writer *writer)
 
     if (what->rcpt != NULL)
         return what->rcpt;
+    if (what->recipients != NULL && next_recipient(what, what->recipients) == NULL)
+        return what->recipients->mailbox.sent;
     for (const struct recipient *r = what->recipients; r != NULL; r = next_recipient(what, r))
         list_add(&list, r->mailbox.sent);
     return keep(writer, &list);
@@ -130,47 +134,51 @@ static void put_times(struct writer *writer)
     each_run(writer, note_time, times);
     for (size_t i = 0; i < wiring->probe_count; i++)
         if (times[i] >= 0)
-            put(writer, arena_printf(arena, "time.%s", wiring->probes[i].probe->name),
-                arena_printf(arena, "%lld", (long long)(times[i] / 1000)));
+            put(writer, wiring->probes[i].time_key,
+                times[i] < 1000 ? "0" : arena_number(arena, times[i] / 1000));
 }
 
 /* ---- facts ---- */
+
+/* The value as one recipient has it, or NULL when it is not known. */
+static const char *show_one(struct writer *writer, const struct recipient *recipient, slot_t number,
+                            bool *fault)
+{
+    const struct engine_session *session = writer->session;
+    const struct value *value = session_cell(session, recipient, number);
+
+    if (value == NULL || value->state == VALUE_OPEN)
+        return NULL;
+    *fault |= value->state == VALUE_FAULT;
+    return value_show(session->speech, &session->wiring->layout->slots[number], value);
+}
 
 /* The value as it is shown, or NULL when it is not known for any recipient.  Recipients that differ
  * are listed in the order of `rcpt`. */
 static const char *show(struct writer *writer, slot_t number, bool *fault)
 {
-    const struct engine_session *session = writer->session;
-    const struct slot *slot = &session->wiring->layout->slots[number];
     const struct record_what *what = writer->what;
     const struct recipient *recipient = what->recipients;
-    const char *first = NULL;
+    const char *first = show_one(writer, recipient, number, fault);
     struct str list = {0};
-    bool differs = false, known = false;
+    bool differs = false, known = first != NULL;
 
-    do {
-        const struct value *value = session_cell(session, recipient, number);
-        const char *text = "";
-        if (value != NULL && value->state != VALUE_OPEN) {
-            text = value_show(session->speech, slot, value);
-            known = true;
-            *fault |= value->state == VALUE_FAULT;
-        }
-        if (slot->scope != SCOPE_RECIPIENT || recipient == NULL) {
-            first = text;
-            break;
-        }
-        if (first == NULL)
-            first = text;
+    if (writer->session->wiring->layout->slots[number].scope != SCOPE_RECIPIENT ||
+        recipient == NULL || next_recipient(what, recipient) == NULL)
+        return first;
+    first = known ? first : "";
+    str_add(&list, first);
+    while ((recipient = next_recipient(what, recipient)) != NULL && list.length <= LIST_MAX) {
+        const char *text = show_one(writer, recipient, number, fault);
+        known |= text != NULL;
+        text = text != NULL ? text : "";
         differs |= strcmp(first, text) != 0;
-        if (list.length > 0 || recipient != what->recipients)
-            str_add_char(&list, ',');
+        str_add_char(&list, ',');
         if (list.length <= LIST_MAX)
             str_add(&list, text);
-        recipient = next_recipient(what, recipient);
-    } while (recipient != NULL && list.length <= LIST_MAX);
+    }
     if (differs)
-        first = arena_strdup(session->speech, str_text(&list));
+        first = arena_strdup(writer->session->speech, str_text(&list));
     str_free(&list);
     return known ? first : NULL;
 }
@@ -230,7 +238,6 @@ static void put_head(struct writer *writer)
     const struct engine_session *session = writer->session;
     const struct record_what *what = writer->what;
     struct arena *arena = session->speech;
-    char client[ADDR_TEXT_SIZE];
 
     put(writer, "id", session->tx.id);
     put(writer, "verdict",
@@ -242,7 +249,7 @@ static void put_head(struct writer *writer)
     put(writer, "at",
         what->at != NULL ? arena_printf(arena, "%s:%u", what->at->file, what->at->line) : "");
     put(writer, "reply", what->reply);
-    put(writer, "client", arena_strdup(arena, addr_format(&session->inputs.client, client)));
+    put(writer, "client", session->client_text);
     put(writer, "name", client_name(writer));
     put(writer, "helo", session->inputs.helo);
     put(writer, "sender", session->inputs.sender.sent);
@@ -275,7 +282,7 @@ void record_add(struct engine_session *session, const struct record_what *what)
     put_optional(&writer, "fault", what->fault);
     put_optional(&writer, "late", late_names(&writer));
     if (what->stage == STAGE_MESSAGE && session->tx.claim_count > 0)
-        put(&writer, "forged", arena_printf(arena, "%zu", session->tx.claim_count));
+        put(&writer, "forged", arena_number(arena, (int64_t)session->tx.claim_count));
     put_facts(&writer);
     put_times(&writer);
     *session->record_tail = writer.record;

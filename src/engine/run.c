@@ -54,6 +54,7 @@ static void end_run(struct run *run)
     run->finished = true;
     run->took = clock_us() - run->started;
     run->session->going--;
+    run->span->going--;
     drop_questions(run);
 }
 
@@ -230,6 +231,37 @@ static struct inputs inputs_for(const struct engine_session *session,
     return inputs;
 }
 
+/* They change with events only. */
+static const struct inputs *share_inputs(const struct engine_session *session,
+                                         const struct recipient *recipient, struct span *span,
+                                         enum span_kind kind)
+{
+    if (span->inputs == NULL || span->seen != session->events) {
+        span->inputs = arena_alloc(span->arena, sizeof(*span->inputs));
+        *span->inputs = inputs_for(session, recipient, kind);
+        span->seen = session->events;
+    }
+    return span->inputs;
+}
+
+/* Lookups of a connection may be over for hours before it ends. */
+static struct arena *scratch_of(struct span *span, enum span_kind kind)
+{
+    if (kind >= SPAN_TRANSACTION)
+        return span->arena;
+    if (span->scratch == NULL)
+        span->scratch = arena_new();
+    return span->scratch;
+}
+
+void span_rest(struct span *span)
+{
+    if (span->going > 0)
+        return;
+    arena_free(span->scratch);
+    span->scratch = NULL;
+}
+
 static struct run **place_of(const struct engine_session *session,
                              const struct recipient *recipient, const struct wired_probe *wired)
 {
@@ -263,18 +295,20 @@ void run_start(struct engine_session *session, struct recipient *recipient,
     run->session = session;
     run->wired = wired;
     run->recipient = wired->span == SPAN_RECIPIENT ? recipient : NULL;
-    run->inputs = inputs_for(session, run->recipient, wired->span);
+    run->span = span;
     run->pub = (struct probe_run){
         .probe = wired->probe,
         .state = wired->state,
-        .inputs = &run->inputs,
+        .inputs = share_inputs(session, run->recipient, span, wired->span),
         .arena = span->arena,
+        .scratch = scratch_of(span, wired->span),
     };
     run->next = span->runs;
     span->runs = run;
     *place_of(session, recipient, wired) = run;
     run->started = clock_us();
     session->going++;
+    span->going++;
     /* A message that was not looked at says nothing about itself. */
     if (wired->stream != NOBODY && !stream_open(session, wired->stream, &run->pub.stream))
         probe_finish(&run->pub);

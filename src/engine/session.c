@@ -38,7 +38,7 @@ struct engine_session *session_new(struct engine *engine, struct wiring *wiring,
     session->tx.qid = "";
     arena = session->spans[SPAN_CONNECTION].arena;
     session->listener = arena_strdup(arena, listener != NULL ? listener : "");
-    session->mta_hostname = "";
+    session->mta_hostname = session->client_text = "";
     session->inputs = (struct inputs){.client_ptr = "",
                                       .listener = session->listener,
                                       .daemon = "",
@@ -71,8 +71,10 @@ void session_unref(struct engine_session *session)
 
     if (atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (int i = 0; i < SESSION_SPANS; i++)
+    for (int i = 0; i < SESSION_SPANS; i++) {
         arena_free(session->spans[i].arena);
+        arena_free(session->spans[i].scratch);
+    }
     arena_free(session->scratch);
     arena_free(session->speech);
     pthread_mutex_destroy(&session->lock);

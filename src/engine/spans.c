@@ -56,6 +56,7 @@ void session_clear_span(struct engine_session *session, enum span_kind kind)
 
     span_cancel(&session->spans[kind]);
     session->spans[kind].runs = NULL;
+    session->spans[kind].inputs = NULL;
     for (size_t i = 0; i < wiring->probe_count; i++)
         if (wiring->probes[i].span == kind)
             session->runs[wiring->probes[i].place] = NULL;

@@ -37,6 +37,7 @@ static void wire_probe(struct wiring *wiring, size_t check_index, const struct p
         .used = check->used == NULL || check->used(state, probe),
         .stream = probe->stage == STAGE_MESSAGE ? stream : NOBODY,
     };
+    wired->time_key = arena_printf(wiring->arena, "time.%s", probe->name);
     if (wired->span == SPAN_RECIPIENT)
         wired->place = (uint32_t)wiring->recipient_probes++;
     else

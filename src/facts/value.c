@@ -74,7 +74,7 @@ struct value value_absent(const struct slot *slot)
 static const char *show_number(struct arena *arena, const struct value *value)
 {
     if (value->low == value->high)
-        return arena_printf(arena, "%" PRId64, value->low);
+        return arena_number(arena, value->low);
     if (value->low == INT64_MIN && value->high == INT64_MAX)
         return "..";
     if (value->low == INT64_MIN)

@@ -392,16 +392,18 @@ struct verdict decide(const struct policy *policy, const struct view *view, cons
 
 /* ---- what is still needed ---- */
 
-static void mark_needs(const struct sight *sight, const struct cond *cond, uint8_t *needed)
+/* SET is the condition's truth. */
+static void mark_needs(const struct sight *sight, const struct cond *cond, unsigned set,
+                       uint8_t *needed)
 {
     size_t i;
 
-    if (is_decided(truth(sight, cond)))
+    if (is_decided(set))
         return;
     if (cond->kind == COND_TEST)
         needed[cond->slot] = 1;
     for (i = 0; i < cond->part_count; i++)
-        mark_needs(sight, cond->parts[i], needed);
+        mark_needs(sight, cond->parts[i], truth(sight, cond->parts[i]), needed);
 }
 
 void decide_needs(const struct policy *policy, const struct view *view, const uint8_t *modes,
@@ -412,11 +414,13 @@ void decide_needs(const struct policy *policy, const struct view *view, const ui
 
     for (i = 0; i < policy->rule_count; i++) {
         const struct rule *rule = &policy->rules[i];
+        unsigned set;
 
         if (modes[i] == RULE_OFF || (waited && modes[i] != RULE_ENFORCES))
             continue;
-        mark_needs(&sight, rule->when, needed);
-        if (is_final(rule, modes) && !passes(rule, truth(&sight, rule->when)))
+        set = truth(&sight, rule->when);
+        mark_needs(&sight, rule->when, set, needed);
+        if (is_final(rule, modes) && !passes(rule, set))
             return;
     }
 }

@@ -563,6 +563,7 @@ const char *bench_run(struct bench *bench, const char *name, const struct inputs
                                    .state = bench->state,
                                    .inputs = inputs,
                                    .arena = bench->arena,
+                                   .scratch = bench->arena,
                                    .stream = probe->stage == STAGE_MESSAGE ? bench->stream : NULL},
                            .bench = bench};
     bench->now = run;

@@ -100,6 +100,10 @@ static void test_strings(void **state)
     assert_memory_equal(arena_strndup(arena, "a\0b", 3), "a\0b\0", 4);
     assert_string_equal(arena_printf(arena, "%s:%d", "x", 25), "x:25");
     assert_string_equal(arena_printf(arena, "%s", ""), "");
+    assert_string_equal(arena_number(arena, 0), "0");
+    assert_string_equal(arena_number(arena, -70), "-70");
+    assert_string_equal(arena_number(arena, INT64_MAX), "9223372036854775807");
+    assert_string_equal(arena_number(arena, INT64_MIN), "-9223372036854775808");
     big = arena_printf(arena, "%020000d.", 7);
     assert_int_equal(strlen(big), 20001);
     assert_string_equal(big + 19999, "7.");
