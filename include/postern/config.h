@@ -14,6 +14,7 @@ struct table;
  */
 enum { CONFIG_VERSION = 1 }; /* of the language; a change that old files do not survive adds one */
 
+enum front_choice { FRONT_WIRE, FRONT_LIBMILTER };
 enum listen_mode { LISTEN_ENFORCE, LISTEN_OBSERVE };
 enum audit_mail { AUDIT_NO, AUDIT_YES };
 
@@ -71,6 +72,7 @@ struct config {
     const char *hostname; /* "" unless written */
     const char *help_url; /* "" unless written */
     const char *state_dir;
+    int64_t front;    /* enum front_choice */
     int64_t speak_at; /* 0 mail, 1 rcpt */
     int64_t mixed;    /* enum mixed */
     /* blocks of the core */

@@ -5,7 +5,6 @@
 #include <postern/arena.h>
 #include <postern/check.h>
 #include <postern/engine.h>
-#include <postern/front.h>
 #include <postern/log.h>
 #include <postern/policy.h>
 #include <postern/table.h>
@@ -158,14 +157,8 @@ static int run_check(const struct command *command, void *memory, char **words)
         return EXIT_DONE;
     }
     int result = EXIT_DONE;
-    const char *refused = config->listens != NULL ? front_refuses(config->listens) : NULL;
-    if (config->listens == NULL) {
-        fprintf(stderr, "postern: %s: no listen block: the MTA could not reach the daemon\n", path);
+    if (!cli_check_front(config))
         result = EXIT_TROUBLE;
-    } else if (refused != NULL) {
-        fprintf(stderr, "postern: %s: listen %s: %s\n", path, config->listens->head.name, refused);
-        result = EXIT_TROUBLE;
-    }
     print_listens(config);
     if (!print_tables(config))
         result = EXIT_TROUBLE;

@@ -4,6 +4,7 @@
 
 #include <postern/arena.h>
 #include <postern/check.h>
+#include <postern/front.h>
 
 #include <pthread.h>
 #include <stdio.h>
@@ -33,6 +34,15 @@ struct config *cli_load(const char *path, bool looks_only)
                 diag_errors(diag) == 1 ? "" : "s");
     diag_free(diag);
     return config;
+}
+
+bool cli_check_front(const struct config *config)
+{
+    struct diag *diag = diag_new();
+    bool good = front_check(config, diag);
+    diag_print_styled(diag, term_diag_style(stderr), stderr);
+    diag_free(diag);
+    return good;
 }
 
 void cli_put_clean(const char *text, FILE *out)

@@ -7,6 +7,7 @@
 #include <postern/front.h>
 #include <postern/log.h>
 #include <postern/loop.h>
+#include <postern/str.h>
 #include <postern/table.h>
 #include <postern/version.h>
 
@@ -58,8 +59,6 @@ static int start(struct daemon *daemon)
 {
     const struct config *config = daemon->config;
     char *error = NULL;
-    if (config->listens == NULL)
-        return fail(daemon->path, strdup("no listen block: the MTA could not reach the daemon"));
     daemon->loop = loop_new();
     if (daemon->loop == NULL)
         return fail("event loop", NULL);
@@ -77,11 +76,11 @@ static int start(struct daemon *daemon)
     };
     daemon->engine = engine_new(&options, daemon->config);
     engine_tick(daemon->engine); /* lists are probed from the first moment */
-    daemon->front = front_open(daemon->engine, config->listens, &error);
+    daemon->front = front_open(daemon->engine, config, &error);
     if (daemon->front == NULL)
         return fail("listen", error);
     if (front_start(daemon->front) != 0)
-        return fail("libmilter's thread", NULL);
+        return fail("the front's threads", NULL);
     return 0;
 }
 
@@ -93,7 +92,7 @@ static void stop(struct daemon *daemon)
     if (daemon->audit != NULL)
         audit_close(daemon->audit);
     if (!closed) {
-        log_warning("a callback of libmilter did not end; leaving without it");
+        log_warning("a session did not end; leaving without it");
         _exit(EXIT_TROUBLE);
     }
     if (daemon->resolver != NULL)
@@ -120,13 +119,27 @@ static bool same_list(const struct option_list *a, const struct option_list *b)
     return true;
 }
 
+static const struct listen_options *next_listen(const struct listen_options *listen)
+{
+    return (const struct listen_options *)(const void *)listen->head.next;
+}
+
+static bool same_listens(const struct listen_options *a, const struct listen_options *b)
+{
+    for (; a != NULL && b != NULL; a = next_listen(a), b = next_listen(b))
+        if (!same_text(a->head.name, b->head.name) || !same_text(a->socket, b->socket) ||
+            !same_text(a->owner, b->owner) || !same_text(a->group, b->group) ||
+            a->perm != b->perm || !same_list(&a->allow, &b->allow))
+            return false;
+    return a == NULL && b == NULL;
+}
+
 /* What a running daemon cannot change. */
 static void note_what_needs_a_restart(const struct config *before, const struct config *after)
 {
-    const struct listen_options *a = before->listens, *b = after->listens;
-    if (b == NULL || !same_text(a->head.name, b->head.name) || !same_text(a->socket, b->socket) ||
-        !same_text(a->owner, b->owner) || !same_text(a->group, b->group) || a->perm != b->perm ||
-        b->head.next != NULL)
+    if (before->front != after->front)
+        log_warning("the front has changed: that takes a restart");
+    if (!same_listens(before->listens, after->listens))
         log_warning("the listen block has changed: that takes a restart");
     const struct resolver_block *r = before->resolver, *s = after->resolver;
     if (!same_list(&r->servers, &s->servers) || r->recursive != s->recursive ||
@@ -160,6 +173,10 @@ static void reload(struct daemon *daemon)
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us());
     struct diag *diag = diag_new();
     struct config *config = config_load(daemon->path, cli_schema(), diag);
+    if (config != NULL && !front_check(config, diag)) {
+        config_unref(config);
+        config = NULL;
+    }
     log_diag(diag);
     if (config == NULL) {
         log_error("%s was not taken (%u error%s); the configuration of before goes on",
@@ -263,12 +280,22 @@ static bool keep_house(struct daemon *daemon)
     return false;
 }
 
+static void log_serving(const struct config *config)
+{
+    struct str sockets = {0};
+    for (const struct listen_options *listen = config->listens; listen != NULL;
+         listen = next_listen(listen))
+        str_add_format(&sockets, "%s%s", sockets.length > 0 ? ", " : "", listen->socket);
+    log_info("postern " POSTERN_VERSION " serves at %s with %zu rules", str_text(&sockets),
+             config->policy->rule_count);
+    str_free(&sockets);
+}
+
 static int serve(struct daemon *daemon)
 {
     bool told = false;
     if (take_signals() == 0 && start(daemon) == 0) {
-        log_info("postern " POSTERN_VERSION " serves at %s with %zu rules",
-                 daemon->config->listens->socket, daemon->config->policy->rule_count);
+        log_serving(daemon->config);
         sd_notify(0, "READY=1");
         told = keep_house(daemon);
         sd_notify(0, "STOPPING=1");
@@ -289,7 +316,7 @@ static int run_serve(const struct command *command, void *memory, char **words)
     (void)command;
     (void)words;
     daemon.config = cli_load(daemon.path, false);
-    if (daemon.config == NULL)
+    if (daemon.config == NULL || !cli_check_front(daemon.config))
         return EXIT_TROUBLE;
     log_open(daemon.config->log->ident, (enum log_level)daemon.config->log->level,
              daemon.to_stderr || isatty(STDERR_FILENO), 1);

@@ -109,6 +109,7 @@ static void take_core(struct config_all *all)
     config->hostname = globals->hostname != NULL ? globals->hostname : "";
     config->help_url = globals->help_url != NULL ? globals->help_url : "";
     config->state_dir = globals->state_dir;
+    config->front = globals->front;
     config->speak_at = globals->speak_at;
     config->mixed = globals->mixed;
     config->listens = core_block(all, "listen");

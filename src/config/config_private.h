@@ -15,7 +15,7 @@
 struct globals {
     struct block_head head;
     const char *hostname, *help_url, *state_dir;
-    int64_t speak_at, mixed, version;
+    int64_t front, speak_at, mixed, version;
 };
 
 /* A statement that is no option and no block, as it was written. */

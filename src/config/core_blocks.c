@@ -14,6 +14,9 @@ static const struct option_row global_rows[] = {
      "name of this host in replies and headers; default: what the MTA calls itself"},
     {"help_url", OPTION_TEXT, NULL, 0, 0, NULL, NULL, offsetof(struct globals, help_url), false,
      "address of the help pages, for %{help} in replies"},
+    {"front", OPTION_WORD, "libmilter", 0, 0, NULL, "wire libmilter",
+     offsetof(struct globals, front), false,
+     "who speaks the milter protocol: postern itself, or the library"},
     {"speak_at", OPTION_WORD, "rcpt", 0, 0, NULL, "mail rcpt", offsetof(struct globals, speak_at),
      false, "earliest stage at which a verdict is spoken (a 521: always mail)"},
     {"mixed_recipients", OPTION_WORD, "late", 0, 0, NULL, "late strictest lenient",
@@ -37,7 +40,7 @@ static const struct option_row listen_rows[] = {
      offsetof(struct listen_options, mode), false,
      "observe: decide and record as usual, but refuse, hold and change nothing"},
     {"allow", OPTION_LIST, NULL, 0, 0, NULL, NULL, offsetof(struct listen_options, allow), false,
-     "networks that may connect to an inet socket (not with this front: loopback only)"},
+     "networks that may connect to an inet socket (front wire)"},
 };
 
 static const struct option_row resolver_rows[] = {

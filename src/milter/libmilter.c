@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <postern/front.h>
 
+#include "protocol.h"
 #include "socket.h"
 
 #include <postern/arena.h>
@@ -25,7 +26,8 @@
  * way to pass a pointer to its callbacks before a connection has its own, so the front itself is
  * the one static of this file.
  */
-struct front {
+struct milter_front {
+    struct front front; /* first */
     struct engine *engine;
     const char *listener;
     struct config *config; /* keeps listener alive */
@@ -37,11 +39,12 @@ struct front {
     atomic_bool dead;     /* libmilter is over: callbacks touch nothing any more */
     atomic_uint running;  /* callbacks */
     atomic_uint busy;     /* transactions */
+    atomic_ulong steps;   /* last negotiated */
     pthread_mutex_t lock; /* guards peers */
     struct peer *peers;
 };
 
-static struct front *the_front;
+static struct milter_front *the_front;
 
 /* One connection of an MTA. */
 struct peer {
@@ -115,12 +118,21 @@ static sfsistat leave(sfsistat result)
     return result;
 }
 
-/* An MTA that is too old to negotiate calls connect first. */
+static void peer_negotiated(struct peer *peer, unsigned long steps)
+{
+    peer->steps = steps;
+    session_leading_space(peer->session, (steps & STEP_LEADING_SPACE) != 0);
+}
+
+/* Without a negotiation of its own it is a further SMTP session on a connection (SMFIC_QUIT_NC),
+ * for which that of the connection holds; libmilter shows it no more, but it is the same for all
+ * that one MTA opens. */
 static struct peer *peer_of(SMFICTX *context)
 {
     struct peer *peer = smfi_getpriv(context);
     if (peer == NULL) {
         peer = peer_new();
+        peer_negotiated(peer, atomic_load(&the_front->steps));
         smfi_setpriv(context, peer);
     }
     peer->context = context;
@@ -207,47 +219,17 @@ static void apply_change(SMFICTX *context, const struct session_change *change)
         break;
     }
     if (result != MI_SUCCESS)
-        log_warning("the MTA did not take a change of the message (%s)",
-                    change->kind == CHANGE_QUARANTINE ? "quarantine" : change->name);
+        protocol_change_failed(change);
 }
 
 /* ---- callbacks ---- */
 
-/* Stages that may be left out, or left without a reply, and where their macros are asked for. */
-static const struct {
-    enum stage stage;
-    unsigned long not_sent, no_reply;
-    int macros;
-} places[] = {
-    {STAGE_CONNECT, SMFIP_NOCONNECT, SMFIP_NR_CONN, SMFIM_CONNECT},
-    {STAGE_HELO, SMFIP_NOHELO, SMFIP_NR_HELO, SMFIM_HELO},
-    {STAGE_MAIL, SMFIP_NOMAIL, SMFIP_NR_MAIL, SMFIM_ENVFROM},
-    {STAGE_RCPT, SMFIP_NORCPT, SMFIP_NR_RCPT, SMFIM_ENVRCPT},
-    {STAGE_DATA, SMFIP_NODATA, SMFIP_NR_DATA, SMFIM_DATA},
-    {STAGE_MESSAGE, 0, 0, SMFIM_EOM},
-};
-
 static void ask_symbols(SMFICTX *context, const struct engine_needs *needs)
 {
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        smfi_setsymlist(context, places[i].macros, text_of(needs->macros[places[i].stage]));
-}
-
-/* What the MTA need not send, and where it need not wait for a reply. */
-static unsigned long wanted_steps(const struct engine_needs *needs)
-{
-    unsigned long steps = SMFIP_RCPT_REJ | SMFIP_HDR_LEADSPC | SMFIP_NOUNKNOWN | SMFIP_NOEOH |
-                          SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        enum asked asked = needs->stages[places[i].stage];
-        steps |= asked == ASKED_NOT ? places[i].not_sent : 0;
-        steps |= asked != ASKED_REPLY ? places[i].no_reply : 0;
-    }
-    if (!needs->headers)
-        steps |= SMFIP_NOHDRS;
-    if (!needs->body)
-        steps |= SMFIP_NOBODY;
-    return steps;
+    unsigned place;
+    const char *names;
+    for (unsigned i = 0; protocol_symbols(needs, &i, &place, &names); i++)
+        smfi_setsymlist(context, (int)place, text_of(names));
 }
 
 static sfsistat on_negotiate(SMFICTX *context, unsigned long offered_actions,
@@ -261,18 +243,15 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long offered_actions,
     (void)f3;
     struct peer *peer = peer_of(context);
     struct engine_needs needs = session_needs(peer->session);
-    unsigned long wanted = SMFIF_SETSYMLIST;
-    if (needs.changes)
-        wanted |= SMFIF_ADDHDRS | SMFIF_CHGHDRS;
-    if (needs.holds)
-        wanted |= SMFIF_QUARANTINE;
-    *actions = wanted & offered_actions;
-    *steps = wanted_steps(&needs) & offered_steps;
+    struct choice choice =
+        protocol_choose(&needs, (uint32_t)offered_actions, (uint32_t)offered_steps);
+    *actions = choice.actions;
+    *steps = choice.steps;
     *out2 = 0;
     *out3 = 0;
-    peer->steps = *steps;
-    session_leading_space(peer->session, (*steps & SMFIP_HDR_LEADSPC) != 0);
-    if ((*actions & SMFIF_SETSYMLIST) != 0)
+    peer_negotiated(peer, choice.steps);
+    atomic_store(&the_front->steps, choice.steps);
+    if ((*actions & ACTION_SYMBOLS) != 0)
         ask_symbols(context, &needs);
     return leave(SMFIS_CONTINUE);
 }
@@ -305,7 +284,7 @@ static sfsistat on_connect(SMFICTX *context, char *host, _SOCK_ADDR *sa)
     else if (address != NULL && address->sa_family == AF_INET6)
         port = ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
     session_connect(peer->session, host, &addr, port, &macros, on_answer, peer);
-    return leave(finish(context, peer, SMFIP_NR_CONN));
+    return leave(finish(context, peer, STEP_QUIET_CONNECT));
 }
 
 static sfsistat on_helo(SMFICTX *context, char *helo)
@@ -315,7 +294,7 @@ static sfsistat on_helo(SMFICTX *context, char *helo)
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_helo(peer->session, helo, &macros, on_answer, peer);
-    return leave(finish(context, peer, SMFIP_NR_HELO));
+    return leave(finish(context, peer, STEP_QUIET_HELO));
 }
 
 static sfsistat on_mail(SMFICTX *context, char **argv)
@@ -325,7 +304,7 @@ static sfsistat on_mail(SMFICTX *context, char **argv)
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_mail(peer->session, (const char *const *)argv, &macros, on_answer, peer);
-    return leave(finish(context, peer, SMFIP_NR_MAIL));
+    return leave(finish(context, peer, STEP_QUIET_MAIL));
 }
 
 static sfsistat on_rcpt(SMFICTX *context, char **argv)
@@ -335,7 +314,7 @@ static sfsistat on_rcpt(SMFICTX *context, char **argv)
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_rcpt(peer->session, (const char *const *)argv, &macros, on_answer, peer);
-    return leave(finish(context, peer, SMFIP_NR_RCPT));
+    return leave(finish(context, peer, STEP_QUIET_RCPT));
 }
 
 static sfsistat on_data(SMFICTX *context)
@@ -345,7 +324,7 @@ static sfsistat on_data(SMFICTX *context)
     struct peer *peer = peer_of(context);
     struct session_macros macros = macros_of(context);
     session_data(peer->session, &macros, on_answer, peer);
-    return leave(finish(context, peer, SMFIP_NR_DATA));
+    return leave(finish(context, peer, STEP_QUIET_DATA));
 }
 
 static sfsistat on_header(SMFICTX *context, char *name, char *value)
@@ -354,7 +333,7 @@ static sfsistat on_header(SMFICTX *context, char *name, char *value)
         return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     session_header(peer->session, name, value);
-    return leave(nothing_to_say(peer, SMFIP_NR_HDR));
+    return leave(nothing_to_say(peer, STEP_QUIET_HEADER));
 }
 
 static sfsistat on_body(SMFICTX *context, unsigned char *bytes, size_t length)
@@ -363,7 +342,7 @@ static sfsistat on_body(SMFICTX *context, unsigned char *bytes, size_t length)
         return SMFIS_TEMPFAIL;
     struct peer *peer = peer_of(context);
     session_body(peer->session, bytes, length);
-    return leave(nothing_to_say(peer, SMFIP_NR_BODY));
+    return leave(nothing_to_say(peer, STEP_QUIET_BODY));
 }
 
 static sfsistat on_eom(SMFICTX *context)
@@ -405,26 +384,12 @@ static sfsistat on_close(SMFICTX *context)
 
 /* ---- the listener ---- */
 
-const char *front_refuses(const struct listen_options *listen)
+static struct milter_front *of(struct front *front)
 {
-    struct socket_name name = socket_parse(listen->socket);
-    struct addr addr;
-    if (name.kind == SOCKET_BAD)
-        return name.problem;
-    if (listen->head.next != NULL)
-        return "libmilter serves one socket a process; keep one listen block";
-    if (listen->allow.count > 0)
-        return "allow cannot be kept by this front, since libmilter does not show who connects; "
-               "listen on loopback or a unix socket";
-    if (name.kind == SOCKET_FD || name.kind == SOCKET_UNIX)
-        return NULL;
-    if (!addr_parse(name.host, &addr) || !addr_is_loopback(&addr))
-        return "an inet socket that is not on loopback is refused: whoever reaches it could claim "
-               "any client address, and libmilter does not show who connects";
-    return NULL;
+    return (struct milter_front *)(void *)front;
 }
 
-static char *open_socket(struct front *front, const struct listen_options *listen)
+static char *open_socket(struct milter_front *front, const struct listen_options *listen)
 {
     char name[512];
     char *problem = socket_prepare(&front->socket);
@@ -461,14 +426,11 @@ static char *open_socket(struct front *front, const struct listen_options *liste
     return problem;
 }
 
-struct front *front_open(struct engine *engine, const struct listen_options *listen, char **error)
+static struct front *milter_open(struct engine *engine, const struct listen_options *listen,
+                                 char **error)
 {
-    const char *refused = front_refuses(listen);
-    if (refused != NULL) {
-        *error = xstrdup(refused);
-        return NULL;
-    }
-    struct front *front = xcalloc(1, sizeof(*front));
+    struct milter_front *front = xcalloc(1, sizeof(*front));
+    front->front.kind = &front_libmilter;
     front->engine = engine;
     front->config = engine_config(engine);
     front->listener = listen->head.name;
@@ -481,12 +443,12 @@ struct front *front_open(struct engine *engine, const struct listen_options *lis
         return NULL;
     }
     the_front = front;
-    return front;
+    return &front->front;
 }
 
 static void *run(void *arg)
 {
-    struct front *front = arg;
+    struct milter_front *front = arg;
     /* libmilter's threads inherit this; its own thread for signals unblocks them while it waits,
      * but the kernel prefers the main thread, which handles them itself and never blocks them. */
     sigset_t all;
@@ -503,22 +465,23 @@ static void *run(void *arg)
     return NULL;
 }
 
-int front_start(struct front *front)
+static int milter_start(struct front *base)
 {
+    struct milter_front *front = of(base);
     if (pthread_create(&front->thread, NULL, run, front) != 0)
         return -1;
     front->started = true;
     return 0;
 }
 
-bool front_ended(const struct front *front)
+static bool milter_ended(const struct front *base)
 {
-    return atomic_load(&front->ended);
+    return atomic_load(&((const struct milter_front *)(const void *)base)->ended);
 }
 
-unsigned front_busy(const struct front *front)
+static unsigned milter_busy(const struct front *base)
 {
-    return atomic_load(&front->busy);
+    return atomic_load(&((const struct milter_front *)(const void *)base)->busy);
 }
 
 static void *stop(void *arg)
@@ -530,7 +493,7 @@ static void *stop(void *arg)
 
 /* smfi_stop() waits for a lock that libmilter's listener holds while it polls for connections, five
  * seconds at a time; a connection to the own socket wakes it. */
-static void stop_libmilter(struct front *front)
+static void stop_libmilter(struct milter_front *front)
 {
     pthread_t stopper;
     atomic_store(&front->closing, true);
@@ -545,7 +508,7 @@ static void stop_libmilter(struct front *front)
 
 /* No close callback comes for the sessions that are open when libmilter ends.  Whether all could be
  * closed: a callback that is still running after the time keeps its own. */
-static bool close_peers(struct front *front, int64_t until)
+static bool close_peers(struct milter_front *front, int64_t until)
 {
     atomic_store(&front->dead, true);
     while (atomic_load(&front->running) > 0 && clock_ms() < until)
@@ -561,12 +524,11 @@ static bool close_peers(struct front *front, int64_t until)
     return true;
 }
 
-bool front_close(struct front *front, unsigned grace_ms)
+static bool milter_close(struct front *base, unsigned grace_ms)
 {
-    if (front == NULL)
-        return true;
+    struct milter_front *front = of(base);
     int64_t end = clock_ms() + grace_ms;
-    while (front->started && !front_ended(front) && front_busy(front) > 0 && clock_ms() < end)
+    while (front->started && !milter_ended(base) && milter_busy(base) > 0 && clock_ms() < end)
         usleep(10000);
     if (front->started) {
         stop_libmilter(front);
@@ -577,3 +539,12 @@ bool front_close(struct front *front, unsigned grace_ms)
     /* The front itself stays: libmilter's workers, which nobody joins, may look at it once more. */
     return close_peers(front, clock_ms() + grace_ms);
 }
+
+const struct front_kind front_libmilter = {
+    .name = "libmilter",
+    .open = milter_open,
+    .start = milter_start,
+    .ended = milter_ended,
+    .busy = milter_busy,
+    .close = milter_close,
+};

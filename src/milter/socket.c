@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -258,6 +259,63 @@ char *socket_prepare(const struct socket_name *name)
         break;
     }
     return sentence("%s", name->problem);
+}
+
+static int bind_unix(const char *path)
+{
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    memcpy(sun.sun_path, path, strnlen(path, sizeof(sun.sun_path) - 1));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    mode_t before = umask(0177);
+    int result = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
+    umask(before);
+    if (result == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int bind_inet(const struct socket_name *name)
+{
+    struct sockaddr_storage address;
+    socklen_t length = inet_address(name, &address);
+    int on = 1;
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, (struct sockaddr *)&address, length) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+int socket_listen(const struct socket_name *name, char **problem)
+{
+    /* Where all descriptors are in use, connections wait here for a while. */
+    enum { BACKLOG = 4096 };
+    int fd = -1;
+    *problem = socket_prepare(name);
+    if (*problem != NULL)
+        return -1;
+    if (name->kind == SOCKET_FD) {
+        fd = name->fd;
+        if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
+            return fd;
+    } else {
+        fd = name->kind == SOCKET_UNIX ? bind_unix(name->path) : bind_inet(name);
+        if (fd >= 0 && listen(fd, BACKLOG) == 0)
+            return fd;
+    }
+    if (name->kind == SOCKET_UNIX)
+        *problem = sentence("cannot listen at %s: %s", name->path, strerror(errno));
+    else
+        *problem = sentence("cannot listen: %s", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 char *socket_own(const struct socket_name *name, const struct listen_options *listen)

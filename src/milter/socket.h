@@ -30,6 +30,10 @@ void socket_libmilter_name(const struct socket_name *name, char *out, size_t siz
  * a problem. Returns NULL or a sentence (to be freed). */
 char *socket_prepare(const struct socket_name *name);
 
+/* Opens the socket and listens at it; who may connect to a unix socket is nobody yet.  The
+ * descriptor does not block.  -1 and a sentence in *problem (to be freed). */
+int socket_listen(const struct socket_name *name, char **problem);
+
 /* Gives a unix socket its owner, group and permissions.  NULL or a sentence (to be freed). */
 char *socket_own(const struct socket_name *name, const struct listen_options *listen);
 

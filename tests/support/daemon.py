@@ -26,6 +26,13 @@ def binary():
     return os.path.abspath(os.environ.get("POSTERN", os.path.join(ROOT, "build/postern")))
 
 
+def front():
+    """The statement for the front that this run is about (POSTERN_FRONT), on a line of others; "" where the default is
+    meant."""
+    name = os.environ.get("POSTERN_FRONT", "")
+    return "front %s; " % name if name else ""
+
+
 def unquote(text):
     def one(match):
         word = match.group(1)
@@ -88,9 +95,10 @@ class Postern(Server):
     def text(self):
         """The configuration as it is written to the file."""
         if self.whole is not None:
-            return self._fill(self.whole)
+            whole = self._fill(self.whole)
+            return whole if whole.startswith("front ") else front() + whole
         servers = getattr(self.resolver, "at", self.resolver) or "127.0.0.1@9"
-        return self._fill(
+        return front() + self._fill(
             "hostname %s;\n"
             "state_dir %s;\n"
             "listen mx { socket %s; group postfix; perm 0660; mode %s; %s }\n"
@@ -232,4 +240,4 @@ def installed():
     return os.path.join(ROOT, "etc")
 
 
-__all__ = ["Postern", "binary", "command", "installed", "record"]
+__all__ = ["Postern", "binary", "command", "front", "installed", "record"]
