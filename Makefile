@@ -70,14 +70,14 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 RUN_TESTS = POSTERN=$(BUILD)/postern tests/run $(TESTFLAGS)
 
 .PHONY: all help deps unit support check check-unit check-scenario check-asan check-tsan demo \
-	fuzz fuzz-run bench lint deb package-check install clean
+	fuzz fuzz-run bench lint deb dist package-check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(BUILD)/postern
 
 help:
-	@echo 'all check check-unit check-scenario check-asan check-tsan demo fuzz bench lint deb package-check'
+	@echo 'all check check-unit check-scenario check-asan check-tsan demo fuzz bench lint deb dist package-check'
 	@echo 'install deps clean; variables: see the top of the Makefile'
 
 $(BUILD)/postern: $(CLI_OBJS) $(LIB)
@@ -145,9 +145,14 @@ lint: ; $(Q)scripts/deps build lint
 # The Debian package, in $(BUILD)/deb.
 deb: ; $(Q)scripts/deps build package
 	$(Q)scripts/deb $(BUILD)/deb
+# The source archive, which packaging/rpm/postern.spec starts from.
+dist:
+	$(Q)mkdir -p $(BUILD)
+	$(Q)scripts/dist $(abspath $(BUILD)) | gzip -9n >$(BUILD)/postern-$$(scripts/dist --version).tar.gz
 # Installed, upgraded and removed on bare systems in chroots; debootstrap's work is kept for the next time.
 package-check: ; $(Q)scripts/deps build test package
-	+$(Q)tests/package/prepare $(BUILD)/package && $(RUN_TESTS) --package
+	+$(Q)$(MAKE) --no-print-directory all && tests/package/prepare $(BUILD)/package && \
+		$(RUN_TESTS) --package
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DATADIR)/postern/rules.d \

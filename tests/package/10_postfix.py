@@ -48,8 +48,16 @@ def _():
                  "/usr/share/doc/postern/README.Debian", "/usr/share/doc/postern/examples/postern.conf",
                  "/usr/share/bash-completion/completions/postern"):
         expect(root.exists(path), path)
-    has(root.run("dpkg", "--verify", "postern") + "clean", "clean")
     same(root.run("dpkg", "--verify", "postern"), "")
+
+
+@case("the unit: systemd has nothing to remark, and finds little that it leaves open")
+def _():
+    same(root.run("systemd-analyze", "verify", "--man=no", "/lib/systemd/system/postern.service"), "")
+    # 0 would be a service that can do nothing, 100 one without any restriction.
+    text = root.run("systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=20",
+                    "/lib/systemd/system/postern.service")
+    print("# " + matches(text, r"Overall exposure level[^:]*: [0-9.]+ \w+").group(0))
 
 
 @case("the default configuration is good as it stands, and starts")
