@@ -61,6 +61,8 @@ int explain_record(const char *id, char **paths);
 
 /* BRIEF: the dialogue alone, without the facts behind it. */
 void explain_print_text(const struct explained *explained, bool brief, FILE *out);
+/* Sentences about SPF, DKIM, DMARC and ARC, as far as they were looked at. */
+void explain_print_why(const struct explained *explained, FILE *out);
 void explain_print_json(const struct explained *explained, FILE *out);
 
 #endif

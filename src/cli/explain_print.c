@@ -56,6 +56,13 @@ static void print_row(const char *const *cells, const int *widths, size_t count,
     fputc('\n', out);
 }
 
+static void put_part(const char *text, size_t length, FILE *out)
+{
+    char part[65] = {0};
+    memcpy(part, text, length < sizeof(part) ? length : sizeof(part) - 1);
+    cli_put_clean(part, out);
+}
+
 /* A long text without blanks, such as a key, says little to a person: its middle is left out. */
 static void print_shortened(const char *text, FILE *out)
 {
@@ -63,14 +70,11 @@ static void print_shortened(const char *text, FILE *out)
     while (*text != '\0') {
         size_t length = strcspn(text, " ");
         if (length > WORD_MAX) {
-            char head[HEAD + 1] = {0};
-            memcpy(head, text, HEAD);
-            cli_put_clean(head, out);
-            fprintf(out, "...%.*s", TAIL, text + length - TAIL);
+            put_part(text, HEAD, out);
+            fputs("...", out);
+            put_part(text + length - TAIL, TAIL, out);
         } else {
-            char word[WORD_MAX + 1] = {0};
-            memcpy(word, text, length);
-            cli_put_clean(word, out);
+            put_part(text, length, out);
         }
         text += length;
         for (; *text == ' '; text++)
@@ -199,6 +203,8 @@ void explain_print_text(const struct explained *explained, bool brief, FILE *out
 {
     if (!brief) {
         print_all_facts(explained, out);
+        print_heading("why", out);
+        explain_print_why(explained, out);
         print_heading("dialogue", out);
     }
     for (size_t i = 0; i < explained->step_count; i++)

@@ -167,11 +167,18 @@ def _():
     path = "include:one.chain.example > include:two.chain.example > redirect=three.chain.example > a:host.chain.example"
     matches(out, r"spf\.result +pass\n")
     has(out, path)
+    has(out, "why\n  SPF    pass for chain.example, by the term " + path + "\n")
     facts = json.loads(explain("x@chain.example", "203.0.113.7", "host.none.example", "--json"))["facts"]
     same((facts["spf.result"], facts["spf.mechanism"], facts["spf.path"]), ("pass", "a:host.chain.example", path))
     same(facts["spf.lookups"], 4)
     facts = json.loads(explain("x@chain.example", "198.51.100.9", "host.none.example", "--json"))["facts"]
     same((facts["spf.result"], facts["spf.mechanism"]), ("fail", "-all"))
+    for domain, sentence in (
+            ("none", "none: none.example has no SPF record"), ("silent", "neutral for silent.example, no term of its record matches this client"),
+            ("broken", "permerror for broken.example: .*ipv4.*"), ("lost", "temperror for lost.example: TXT lost.example: .*"),
+            ("told", "fail for told.example, by the term -all; the domain says: 203.0.113.7 is no host of told.example.*")):
+        matches(explain("x@%s.example" % domain), r"why\n  SPF    %s\n" % sentence)
+    has(explain("x@none.example", helo="stranger.bounce.example"), "\n         fail for stranger.bounce.example, the name at HELO\n")
 
 
 main()

@@ -398,6 +398,17 @@ def _():
                  r"        key v=DKIM1; k=rsa; p=")
     matches(out, r"\n  dmarc\.queries\n    name +answer +record\n"
                  r"    _dmarc\.a\.strict\.example +\S.* -\n    _dmarc\.strict\.example +found +v=DMARC1; p=reject\n    _dmarc\.example ")
+    matches(out, r"\nwhy\n  SPF    none: none\.example has no SPF record\n"
+                 r"  DKIM   permerror: the signature of sig\.example, key absent\._domainkey\.sig\.example, has no key\n"
+                 r"         pass: the signature of list\.example, key rsa\._domainkey\.list\.example of 1024 bits, fits\n"
+                 r"         fail: the signature of sig\.example, key short\._domainkey\.sig\.example of 768 bits, has a key of only 768 bits\n"
+                 r"  DMARC  fail: neither SPF nor DKIM vouches for a\.strict\.example, whose policy is reject, by _dmarc\.strict\.example; "
+                 r"DKIM passes for list\.example, not aligned\n  ARC    none")
+    for author, sentence in (("none.example", "none: neither none.example nor a domain above it has a DMARC record"),
+                             ("strict.example", "pass: DKIM vouches for strict.example, whose policy is reject, by _dmarc.strict.example")):
+        has(play(sign(message(author), "strict.example", "rsa", rsa)), "\n  DMARC  %s\n" % sentence)
+    has(play(message()), "\n  DKIM   none: there is no signature\n")
+    has(play(message().replace("From:", "X-From:")), "\n  DMARC  none: the message has no author, or authors of several domains\n")
     got = json.loads(play(text, "x@none.example", "203.0.113.50", "--json"))["facts"]
     same([row.get("result") for row in got["dkim.signatures"]][:2], ["permerror", "pass"])
     bs = [one[:8] for one in re.findall(r"\tb=(\S+)", text.decode())]
