@@ -72,7 +72,7 @@ C{Known}%s
 LOCAL_RULESETS
 SLocal_check_rcpt
 R$*\t$: $>canonify $1
-R$={Known} <@example.test$*>\t$@ $#OK
+R$={Known} <@example.test$*>\t$@ known
 R$* <@example.test$*>\t$#error $@ 5.1.1 $: "550 User unknown"
 """
 
@@ -104,6 +104,13 @@ def _safe(path):
         path = os.path.dirname(path)
 
 
+def seen(path):
+    """A path as Sendmail sees it."""
+    base = base_folder()
+    private = sandbox.inside() == "private" and path.startswith(base + "/")
+    return VIEW + path[len(base):] if private else path
+
+
 class Sendmail(Server):
     """An instance that runs.
 
@@ -111,7 +118,7 @@ class Sendmail(Server):
     mail goes to (None makes one: .sink). recipients: the local parts of example.test that Sendmail
     takes; None takes all. equates: what follows S= in the filter's definition. ports: milters for
     more ports, or (milter, equates); their numbers are in .extra. users: names that may log in;
-    the password of each is its name. more, rules: m4 text before the mailers, and after them."""
+    the password of each is its name. tls: offer STARTTLS. more, rules: m4 text before the mailers, and after them."""
 
     kind = "Sendmail"
     closes_on_521 = False
@@ -121,8 +128,8 @@ class Sendmail(Server):
     no_recipients = 503
     name = "sendmail"
 
-    def __init__(self, milter="", sink=None, recipients=None, ports=(), users=(), more="", rules="",
-                 equates="F=T, T=S:10s;R:10s;E:30s", hostname="mx.example.test"):
+    def __init__(self, milter="", sink=None, recipients=None, ports=(), users=(), tls=False, more="",
+                 rules="", equates="F=T, T=C:10s;R:20s", hostname="mx.example.test"):
         if not os.path.exists(TREE + "/complete"):
             raise Trouble("no Sendmail in %s: run scripts/deps test" % TREE)
         super().__init__()
@@ -134,7 +141,7 @@ class Sendmail(Server):
             self.filters.append((one, equates) if isinstance(one, str) else one)
             self.extra.append(free_port())
         self.hosts = {"127.0.0.1": "localhost"}
-        self.more, self.rules = more, rules
+        self.more, self.rules, self.tls = more, rules, tls
         if recipients is not None:
             self.rules += KNOWN % " ".join(recipients)
         self.private = sandbox.inside() == "private"
@@ -148,18 +155,13 @@ class Sendmail(Server):
 
     # ---- configuration ----
 
-    def _seen(self, path):
-        """A path as Sendmail sees it."""
-        base = base_folder()
-        return VIEW + path[len(base):] if self.private and path.startswith(base + "/") else path
-
     def _filter_lines(self):
         text = ""
         for number, (milter, equates) in enumerate(self.filters):
             if milter:
                 kind, _, place = milter.partition(":")
                 text += "MAIL_FILTER(`filter%d', `S=%s:%s%s')dnl\n" % (
-                    number, kind, self._seen(place), ", " + equates if equates else "")
+                    number, kind, seen(place), ", " + equates if equates else "")
         # The main port's filter is also the one of sessions on standard input.
         if self.filters[0][0]:
             text += "define(`confINPUT_MAIL_FILTERS', `filter0')dnl\n"
@@ -176,16 +178,28 @@ class Sendmail(Server):
         sasl = self.dir + "/sasl"
         os.mkdir(sasl, 0o755)
         write(sasl + "/Sendmail.conf", "pwcheck_method: auxprop\nauxprop_plugin: sasldb\n"
-              "sasldb_path: %s/sasldb2\nmech_list: PLAIN LOGIN\n" % self._seen(sasl))
+              "sasldb_path: %s/sasldb2\nmech_list: PLAIN LOGIN\n" % seen(sasl))
         for user in self.users:
             subprocess.run([TREE + "/usr/sbin/saslpasswd2", "-p", "-c", "-f", sasl + "/sasldb2",
                             "-u", self.hostname, user], input=user.encode(), check=True)
         return "define(`confAUTH_MECHANISMS', `PLAIN LOGIN')dnl\n" \
                "define(`confDONT_BLAME_SENDMAIL', `GroupReadableSASLDBFile')dnl\n" \
-               "LOCAL_CONFIG\nESASL_CONF_PATH=%s\n" % self._seen(sasl)
+               "LOCAL_CONFIG\nESASL_CONF_PATH=%s\n" % seen(sasl)
+
+    def _tls_lines(self):
+        if not self.tls:
+            return ""
+        pem = self.dir + "/tls.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=" + self.hostname, "-keyout", pem, "-out", pem],
+                       check=True, stderr=subprocess.DEVNULL)
+        os.chmod(pem, 0o600)
+        return "".join("define(`conf%s', `%s')dnl\n" % (word, seen(pem))
+                       for word in ("SERVER_CERT", "SERVER_KEY", "CACERT")) + \
+            "define(`confCACERT_PATH', `%s')dnl\n" % seen(self.dir)
 
     def _write_cf(self, name, text):
-        values = {"HOSTNAME": self.hostname, "DIR": self._seen(self.dir), "PORT": str(self.port),
+        values = {"HOSTNAME": self.hostname, "DIR": seen(self.dir), "PORT": str(self.port),
                   "SINK": self.sink.address, "SINKPORT": str(self.sink.port)}
         text = re.sub("@([A-Z]+)@", lambda match: values[match.group(1)], text)
         source = write("%s/%s.mc" % (self.dir, name), text)
@@ -207,7 +221,7 @@ class Sendmail(Server):
         for name in "local-host-names", "statistics", "helpfile":
             write("%s/%s" % (self.dir, name), "")
         self._write_hosts()
-        more = self._filter_lines() + self.more
+        more = self._filter_lines() + self._tls_lines() + self.more
         rules = self._auth_lines() + self.rules
         self._write_cf("sendmail", MC.replace("@MORE@", more).replace("@RULES@", rules))
         self._write_cf("submit", SUBMIT)
@@ -218,7 +232,7 @@ class Sendmail(Server):
             out.writelines("%s %s\n" % item for item in self.hosts.items())
 
     def _argv(self, *arguments, cf="sendmail"):
-        argv = [PROGRAM, "-L", self.ident, "-C", "%s/%s.cf" % (self._seen(self.dir), cf)]
+        argv = [PROGRAM, "-L", self.ident, "-C", "%s/%s.cf" % (seen(self.dir), cf)]
         wrap = WRAP + [base_folder(), self.dir] if self.private else []
         return wrap + argv + list(arguments)
 
@@ -274,11 +288,13 @@ class Sendmail(Server):
     @staticmethod
     def said(reply, address):
         """The text of a reply to MAIL or RCPT without the address that Sendmail puts in front of
-        it when the code is 550 or 450."""
+        the first line when the code is one of three."""
+        if reply.code not in (450, 550, 553):
+            return reply.text
         mark = "<%s>... " % address
-        if reply.code in (450, 550) and mark not in reply.text:
+        if mark not in reply.lines[0]:
             raise Trouble("Sendmail did not name %s in %r" % (address, reply))
-        return reply.text.replace(mark, "") if reply.code in (450, 550) else reply.text
+        return reply.text.replace(mark, "", 1)
 
     def submit(self, message, *arguments):
         """Hands a message over as a local user's program does, through the mail submission
@@ -327,6 +343,11 @@ class Sendmail(Server):
     def flush(self):
         """Tries all queued mail at once."""
         subprocess.run(self._argv("-q"), check=True, timeout=60 * procs.SLOW)
+
+    def release(self, queue_id):
+        """Ends the quarantine of a message; flush() sends it then."""
+        subprocess.run(self._argv("-Q", "-qQ", "-qI" + queue_id), check=True,
+                       timeout=60 * procs.SLOW)
 
 
 def example():

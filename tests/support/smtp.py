@@ -2,6 +2,7 @@
 """An SMTP client that says exactly what it is told, and a sink that takes mail and remembers it."""
 
 import socket
+import ssl
 import threading
 
 import procs
@@ -109,6 +110,17 @@ class SMTP:
         """XCLIENT (Postfix): xclient(ADDR="203.0.113.7", NAME="mail.example.net", ...). The reply
         is the greeting of the new session."""
         return self.cmd("XCLIENT " + " ".join("%s=%s" % item for item in attributes.items()))
+
+    def starttls(self):
+        """STARTTLS, and TLS if the server agrees; its certificate is not looked at."""
+        reply = self.cmd("STARTTLS")
+        if reply.code == 220:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self.stream.close()
+            self.socket = context.wrap_socket(self.socket)
+            self.stream = self.socket.makefile("rb")
+        return reply
 
     def mail(self, address, *parameters):
         return self.cmd(" ".join(["MAIL FROM:<%s>" % address] + list(parameters)))
