@@ -19,14 +19,13 @@ enum { HEADER_NAMES_MAX = 64 };
 /* A header field that some rule may add: its occurrences in the message are counted, since they are
  * removed by number. */
 struct counted_name {
-    const char *name;
-    unsigned seen;
+    const char *name; /* not terminated */
+    unsigned length, seen;
 };
 
 struct session {
     struct engine_session *engine;
     struct arena *arena; /* of the answer to the last event */
-    struct arena *fixed; /* of the session */
     struct counted_name *names;
     size_t name_count;
     bool connected;     /* the MTA has told of the client */
@@ -41,24 +40,35 @@ static const struct session_answer go_on = {.verb = SESSION_CONTINUE};
 
 /* ---- opening ---- */
 
+static size_t count_names(const struct policy *policy)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < policy->rule_count && policy->has_headers; i++)
+        count += policy->rules[i].outcome == OUTCOME_HEADER;
+    return count < HEADER_NAMES_MAX ? count : HEADER_NAMES_MAX;
+}
+
+static struct counted_name *find_name(const struct session *session, const char *name,
+                                      size_t length)
+{
+    for (size_t i = 0; i < session->name_count; i++)
+        if (session->names[i].length == length &&
+            strncasecmp(session->names[i].name, name, length) == 0)
+            return &session->names[i];
+    return NULL;
+}
+
+/* The texts are the policy's, which the engine's session keeps. */
 static void collect_names(struct session *session, const struct policy *policy)
 {
-    if (!policy->has_headers)
-        return;
-    session->names = arena_alloc(session->fixed, HEADER_NAMES_MAX * sizeof(struct counted_name));
-    for (size_t i = 0; i < policy->rule_count; i++) {
+    size_t room = count_names(policy);
+    session->names = room > 0 ? xcalloc(room, sizeof(session->names[0])) : NULL;
+    for (size_t i = 0; i < policy->rule_count && session->name_count < room; i++) {
         const struct rule *rule = &policy->rules[i];
-        if (rule->outcome != OUTCOME_HEADER || session->name_count == HEADER_NAMES_MAX)
-            continue;
-        size_t length = strcspn(rule->text, ":");
-        size_t j = 0;
-        while (j < session->name_count &&
-               (strncasecmp(session->names[j].name, rule->text, length) != 0 ||
-                session->names[j].name[length] != '\0'))
-            j++;
-        if (j == session->name_count)
-            session->names[session->name_count++].name =
-                arena_strndup(session->fixed, rule->text, length);
+        size_t length = rule->outcome == OUTCOME_HEADER ? strcspn(rule->text, ":") : 0;
+        if (length > 0 && find_name(session, rule->text, length) == NULL)
+            session->names[session->name_count++] =
+                (struct counted_name){.name = rule->text, .length = (unsigned)length};
     }
 }
 
@@ -67,7 +77,6 @@ struct session *session_open(struct engine *engine, const char *listener)
     struct session *session = xcalloc(1, sizeof(*session));
     session->engine = engine_open(engine, listener);
     session->arena = arena_new();
-    session->fixed = arena_new();
     collect_names(session, engine_session_config(session->engine)->policy);
     return session;
 }
@@ -78,7 +87,7 @@ void session_close(struct session *session)
         return;
     engine_close(session->engine);
     arena_free(session->arena);
-    arena_free(session->fixed);
+    free(session->names);
     free(session);
 }
 
@@ -134,10 +143,8 @@ static bool all_removed(const struct action *action, const char *name)
 
 static unsigned occurrences(const struct session *session, const char *name)
 {
-    for (size_t i = 0; i < session->name_count; i++)
-        if (strcasecmp(session->names[i].name, name) == 0)
-            return session->names[i].seen;
-    return 0;
+    const struct counted_name *counted = find_name(session, name, strlen(name));
+    return counted != NULL ? counted->seen : 0;
 }
 
 /* Removal counts positions anew after each one, so it goes from the last to the first. */
@@ -328,9 +335,9 @@ void session_data(struct session *session, const struct session_macros *macros, 
 
 void session_header(struct session *session, const char *name, const char *value)
 {
-    for (size_t i = 0; i < session->name_count; i++)
-        if (strcasecmp(session->names[i].name, name) == 0)
-            session->names[i].seen++;
+    struct counted_name *counted = find_name(session, name, strlen(name));
+    if (counted != NULL)
+        counted->seen++;
     if (session->leading_space) {
         engine_header(session->engine, name, value);
     } else {
