@@ -110,6 +110,8 @@ struct check_stream {
     void (*header)(void *stream, const char *name, const char *value);
     void (*eoh)(void *stream);
     void (*chunk)(void *stream, const unsigned char *bytes, size_t length);
+    /* Whether more of the body would be looked at; asked once the header is over.  NULL: yes. */
+    bool (*wants_body)(void *stream);
     void (*close)(void *stream);
 };
 

@@ -64,6 +64,9 @@ void engine_header(struct engine_session *session, const char *name, const char 
 /* May be left out: it is taken as said before the first octets of the body and at the end. */
 void engine_eoh(struct engine_session *session);
 void engine_body(struct engine_session *session, const unsigned char *bytes, size_t length);
+/* Whether what is still to come of the body matters: asked when the header is over, and again after
+ * any chunk, so that a front can let the MTA skip the rest.  Between events, as they are. */
+bool engine_wants_body(struct engine_session *session);
 
 /* What the MTA is asked for, compiled from the policy: what no rule, no field to be added and no
  * record needs is not sent, and where no verdict can fall the MTA need not wait for a reply. */

@@ -68,6 +68,13 @@ static void stream_eoh(void *stream)
     warm(message);
 }
 
+static bool stream_wants_body(void *stream)
+{
+    const struct arc_message *message = stream;
+
+    return message->hash[CANON_SIMPLE] != NULL || message->hash[CANON_RELAXED] != NULL;
+}
+
 static void stream_chunk(void *stream, const unsigned char *bytes, size_t length)
 {
     struct arc_message *message = stream;
@@ -109,5 +116,6 @@ const struct check_stream arc_stream = {
     .header = stream_header,
     .eoh = stream_eoh,
     .chunk = stream_chunk,
+    .wants_body = stream_wants_body,
     .close = stream_close,
 };

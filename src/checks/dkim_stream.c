@@ -195,6 +195,14 @@ static void take_chunk(void *arg, const unsigned char *bytes, size_t length)
             body_hash_add(stream->body[canon], bytes, length);
 }
 
+/* Without a signature that can be tried there is nothing to hash. */
+static bool wants_body(void *arg)
+{
+    const struct dkim_stream *stream = arg;
+
+    return stream->body[CANON_SIMPLE] != NULL || stream->body[CANON_RELAXED] != NULL;
+}
+
 void dkim_stream_end(struct dkim_stream *stream)
 {
     size_t canon;
@@ -224,5 +232,6 @@ const struct check_stream dkim_stream = {
     .header = take_field,
     .eoh = end_header,
     .chunk = take_chunk,
+    .wants_body = wants_body,
     .close = close_stream,
 };

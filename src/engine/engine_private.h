@@ -98,6 +98,7 @@ struct wiring {
     struct wired_text *texts; /* of rules that show facts */
     size_t text_count;
     struct engine_needs needs;
+    bool sizes;              /* the size of messages is wanted */
     struct results *results; /* fields to add; NULL: none */
     const slot_t *shown_slots;
     size_t shown_count; /* facts that they show */
@@ -197,6 +198,7 @@ struct engine_session {
     unsigned events;         /* so far */
     bool observe;
     bool connected, greeted;
+    bool learnt;               /* something was learnt that may make lookups needless */
     bool changed;              /* something was learnt that may start lookups for anybody */
     struct recipient *touched; /* those about whom alone something was learnt */
     size_t going;              /* probes under way */
@@ -280,6 +282,8 @@ bool run_ready(struct engine_session *session);
 void span_rest(struct span *span);
 /* Drops the questions of all runs of a span. */
 void span_cancel(struct span *span);
+/* Ends a run whose facts nobody needs any more; it may be started anew. */
+void run_drop(struct run *run);
 /* The run of a probe, or NULL. */
 struct run *run_of(const struct engine_session *session, const struct recipient *recipient,
                    const struct wired_probe *wired);
@@ -322,6 +326,8 @@ void streams_open(struct engine_session *session);
 void streams_header(struct engine_session *session, const char *name, const char *value);
 void streams_eoh(struct engine_session *session);
 void streams_chunk(struct engine_session *session, const unsigned char *bytes, size_t length);
+/* Whether one of them would look at more of the body. */
+bool streams_want_body(const struct engine_session *session);
 /* Ends them with the transaction. */
 void streams_close(struct engine_session *session);
 /* Whether stream NUMBER is open; *stream gets what it made. */

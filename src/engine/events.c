@@ -335,6 +335,19 @@ void engine_body(struct engine_session *session, const unsigned char *bytes, siz
     streams_chunk(session, bytes, length);
 }
 
+bool engine_wants_body(struct engine_session *session)
+{
+    bool wants;
+
+    enter_event(session);
+    streams_open(session);
+    wants = session->tx.open && !session->tx.over &&
+            (session->wiring->sizes || session->engine->options.everything ||
+             streams_want_body(session));
+    session_quit(session);
+    return wants;
+}
+
 void engine_stage(struct engine_session *session, enum stage stage, engine_done *done, void *arg)
 {
     enter_event(session);

@@ -49,7 +49,7 @@ void session_learnt(struct engine_session *session, struct recipient *recipient,
 {
     const struct wiring *wiring = session->wiring;
 
-    session->unsettled = true;
+    session->unsettled = session->learnt = true;
     if (!wiring->leads[slot])
         return;
     if (wiring->layout->slots[slot].scope != SCOPE_RECIPIENT) {
@@ -282,6 +282,33 @@ static void advance_one(struct engine_session *session)
         fetch_needed(session, recipient);
 }
 
+static bool is_needed(const struct engine_session *session, const struct wired_probe *wired)
+{
+    const struct wiring *wiring = session->wiring;
+
+    for (slot_t slot = 0; slot < wiring->layout->count; slot++) {
+        uint32_t probe = wiring->probe_of[wiring->root_of[slot]];
+        if (session->needed[slot] && probe != NOBODY && &wiring->probes[probe] == wired)
+            return true;
+    }
+    return false;
+}
+
+/* A rule that was decided meanwhile may have made lookups needless: what they would ask next is not
+ * asked.  What is not needed for a recipient of whom nothing is known is needed for none.  While a
+ * stage waits, the texts it is about to speak may need more than that. */
+static void drop_needless(struct engine_session *session)
+{
+    session->learnt = false;
+    if (session->going == 0 || session->wait.active || !session->connected || session->tx.over)
+        return;
+    session_mark_needed(session, NULL);
+    for (int i = 0; i < SESSION_SPANS; i++)
+        for (struct run *run = session->spans[i].runs; run != NULL; run = run->next)
+            if (!run->finished && !is_needed(session, run->wired))
+                run_drop(run);
+}
+
 /* Each round starts a probe or sets a fact, so there are no more rounds than probes and facts. */
 void session_advance(struct engine_session *session)
 {
@@ -296,6 +323,8 @@ void session_advance(struct engine_session *session)
             advance_one(session);
         }
     }
+    if (session->learnt)
+        drop_needless(session);
 }
 
 /* ---- lookups under way ---- */

@@ -25,7 +25,7 @@ static void need_fact(struct wiring *wiring, slot_t slot)
     } else if (strcmp(fact->name, "received.count") == 0) {
         wiring->needs.headers = true;
     } else if (strcmp(fact->name, "message.size") == 0) {
-        wiring->needs.headers = wiring->needs.body = true;
+        wiring->sizes = wiring->needs.headers = wiring->needs.body = true;
     } else if (wired != NULL && wired->used && !wired->wanted) {
         wired->wanted = true;
         if (wired->stream != NOBODY) {

@@ -9,8 +9,8 @@
  * The end of the message: one answer for all recipients together.
  */
 struct outcome {
-    struct verdict *verdicts;      /* per recipient, in order */
-    struct recipient **recipients; /* NULL where the MTA never named any */
+    struct verdict *verdicts; /* per recipient, in order */
+    struct recipient **recipients;
     size_t count;
     uint8_t *fired, *marked; /* per rule */
     struct recipient *
@@ -39,7 +39,7 @@ static bool decide_all(struct engine_session *session)
     return true;
 }
 
-/* The verdicts side by side.  Where the MTA names no recipients there is one for nobody. */
+/* The verdicts side by side. */
 static bool collect(struct engine_session *session, struct outcome *outcome)
 {
     const struct transaction *tx = &session->tx;
@@ -47,12 +47,10 @@ static bool collect(struct engine_session *session, struct outcome *outcome)
 
     if (!decide_all(session))
         return false;
-    outcome->count = tx->taken_count > 0 ? tx->taken_count : 1;
+    outcome->count = tx->taken_count;
     outcome->verdicts = arena_alloc(session->speech, outcome->count * sizeof(outcome->verdicts[0]));
     outcome->recipients =
         arena_alloc(session->speech, outcome->count * sizeof(outcome->recipients[0]));
-    if (recipient == NULL)
-        return decide_one(session, NULL, &outcome->verdicts[0]);
     for (size_t i = 0; i < outcome->count; i++, recipient = recipient->next) {
         outcome->verdicts[i] = recipient->verdict;
         outcome->recipients[i] = recipient;

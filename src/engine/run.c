@@ -327,6 +327,13 @@ void run_expire(struct run *run)
     probe_finish(&run->pub);
 }
 
+void run_drop(struct run *run)
+{
+    end_run(run);
+    run->forgotten = true;
+    *place_of(run->session, run->recipient, run->wired) = NULL;
+}
+
 void span_cancel(struct span *span)
 {
     for (struct run *run = span->runs; run != NULL; run = run->next) {

@@ -86,7 +86,7 @@ static bool expire_waited(struct engine_session *session)
 {
     bool expired = false;
 
-    if (session->wait.stage != STAGE_MESSAGE || session->tx.taken == NULL)
+    if (session->wait.stage != STAGE_MESSAGE)
         return expire_for(session, session->wait.stage == STAGE_RCPT ? session->tx.last : NULL);
     for (struct recipient *r = session->tx.taken; r != NULL; r = r->next)
         expired |= !r->decided && expire_for(session, r);

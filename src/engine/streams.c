@@ -118,6 +118,20 @@ void streams_chunk(struct engine_session *session, const unsigned char *bytes, s
             session->wiring->streams[i].stream->chunk(message->streams[i].stream, bytes, length);
 }
 
+bool streams_want_body(const struct engine_session *session)
+{
+    const struct message *message = session->tx.message;
+
+    for (size_t i = 0; message != NULL && i < session->wiring->stream_count; i++) {
+        const struct check_stream *stream = session->wiring->streams[i].stream;
+        void *open = message->streams[i].stream;
+        if (open != NULL && stream->body &&
+            (!message->header_over || stream->wants_body == NULL || stream->wants_body(open)))
+            return true;
+    }
+    return false;
+}
+
 void streams_close(struct engine_session *session)
 {
     struct message *message = session->tx.message;
