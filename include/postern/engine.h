@@ -93,7 +93,8 @@ struct engine_needs engine_needs_of(struct config *config, struct arena *arena);
  * it are dropped. */
 void engine_end(struct engine_session *session);
 
-/* The MTA itself refused this recipient (SMFIP_RCPT_REJ): recorded, nothing else. */
+/* The MTA itself refused this recipient (SMFIP_RCPT_REJ): recorded, nothing else.  CODE is the
+ * enhanced code; "" or NULL where the MTA gave none, or TEXT holds it. */
 void engine_mta_refused(struct engine_session *session, const char *path, const char *code,
                         const char *text);
 

@@ -385,8 +385,9 @@ void engine_mta_refused(struct engine_session *session, const char *path, const 
     enter_event(session);
     arena_reset(session->speech);
     what.rcpt = mailbox_parse(session->speech, path != NULL ? path : "").sent;
-    what.reply =
-        arena_printf(session->speech, "%s %s", code != NULL ? code : "", text != NULL ? text : "");
+    bool has_code = code != NULL && code[0] != '\0';
+    what.reply = arena_printf(session->speech, "%s%s%s", has_code ? code : "", has_code ? " " : "",
+                              text != NULL ? text : "");
     record_add(session, &what);
     session->tx.refused_count++;
     session_leave(session);

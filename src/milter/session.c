@@ -310,6 +310,13 @@ void session_mail(struct session *session, const char *const *argv,
     decide_stage(session, STAGE_MAIL, on_mail, done, arg);
 }
 
+/* Of a recipient that it refuses, Postfix tells the enhanced code in {rcpt_host} and the text in
+ * {rcpt_addr}; Sendmail puts the whole reply into the latter. */
+static bool whole_reply(const char *text)
+{
+    return strspn(text, "0123456789") == 3 && text[3] == ' ';
+}
+
 void session_rcpt(struct session *session, const char *const *argv,
                   const struct session_macros *macros, session_done *done, void *arg)
 {
@@ -317,8 +324,9 @@ void session_rcpt(struct session *session, const char *const *argv,
     take_queue_id(session, macros);
     if (strcmp(macro(macros, "{rcpt_mailer}"), "error") == 0) {
         /* The MTA refuses it whatever is answered here (SMFIP_RCPT_REJ): a record, no decision. */
-        engine_mta_refused(session->engine, path, macro(macros, "{rcpt_host}"),
-                           macro(macros, "{rcpt_addr}"));
+        const char *text = macro(macros, "{rcpt_addr}");
+        engine_mta_refused(session->engine, path,
+                           whole_reply(text) ? "" : macro(macros, "{rcpt_host}"), text);
         done(arg, &go_on);
         return;
     }

@@ -160,7 +160,7 @@ def _():
         matches(reply.text, r"^5\.1\.1 <ghost@example\.test>\.\.\. <ghost@example\.test>: User unknown \(ref ......\)$")
 
 
-@case("recipients and senders that Sendmail refuses itself are not shown to its filters")
+@case("whom Sendmail's own rulesets refuse is not shown to its filters")
 def _():
     since = len(postern.audit())
     with mx.client("203.0.113.7") as client:
@@ -173,6 +173,32 @@ def _():
     same(sink.wait()[0].header("X-Seen"), ["<x@example.net> no"])
     postern.wait_audit(sender="x@example.net", verdict="accept")
     same([(one["rule"], one["rcpt"]) for one in records(since)], [("never", ""), ("", "alice@example.test")])
+
+
+@case("of unknown users it tells, who are recorded; a mailbox that has moved must be an alias, then 551 is ours to say")
+def _():
+    daemon = Postern("""
+table moved file:{dir}/moved;
+recipients { domains ours; moved moved; }
+table ours { example.test; }
+rule moved  { when rcpt.status == moved; reply 551 5.1.6 "<%{rcpt}>: User not local; please try <%{rcpt.moved_to}>"; }
+rule failed { when rcpt.status == unavailable; reply 451 4.3.0 "try again"; }
+""", files={"moved": "dave@example.test dave@example.net\nerin@example.test erin@example.net\n"})
+    other = Sendmail(daemon.milter, sink, aliases={"dave": "dave@example.net", "alice": "alice@example.net"})
+    with other.client("203.0.113.7") as client:
+        client.mail("x@example.net")
+        has(client.rcpt("erin@example.test").text, "5.1.1 <erin@example.test>... User unknown")
+        reply = client.rcpt("dave@example.test")
+        same(reply.code, 551)
+        has(reply.text, "please try <dave@example.net>")
+        same(client.rcpt("alice@example.test").code, 250)
+        same(client.data("Subject: x\n\nx\n").code, 250)
+    same(sink.wait()[0].recipients, ["alice@example.net"])
+    same([(one["verdict"], one["rcpt"], one["reply"][:30]) for one in daemon.wait_audit(3)],
+         [("mta-reject", "erin@example.test", "550 5.1.1 User unknown"),
+          ("reject", "dave@example.test", "551 5.1.6 <dave@example.test>:"), ("accept", "alice@example.test", "")])
+    other.stop()
+    daemon.stop()
 
 
 @case("with delay_checks Sendmail's own word on client and sender comes at RCPT, after the filter's on MAIL")

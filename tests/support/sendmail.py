@@ -76,6 +76,14 @@ R$={Known} <@example.test$*>\t$@ known
 R$* <@example.test$*>\t$#error $@ 5.1.1 $: "550 User unknown"
 """
 
+# Its mailboxes are those of passwd and of aliases; what these lead away goes to the sink.
+LOCAL = """define(`ALIAS_FILE', `@DIR@/aliases')dnl
+undefine(`MAIL_HUB')dnl
+undefine(`LOCAL_RELAY')dnl
+LOCAL_DOMAIN(`example.test')dnl
+MAILER(`local')dnl
+"""
+
 SUBMIT = r"""divert(0)dnl
 OSTYPE(`linux')dnl
 define(`confCF_VERSION', `Submit')dnl
@@ -118,7 +126,9 @@ class Sendmail(Server):
     mail goes to (None makes one: .sink). recipients: the local parts of example.test that Sendmail
     takes; None takes all. equates: what follows S= in the filter's definition. ports: milters for
     more ports, or (milter, equates); their numbers are in .extra. users: names that may log in;
-    the password of each is its name. tls: offer STARTTLS. more, rules: m4 text before the mailers, and after them."""
+    the password of each is its name. tls: offer STARTTLS. aliases:
+    {name: address}; with them example.test has local mailboxes, those of passwd and these, and
+    nobody else is known. more, rules: m4 text before the mailers, and after them."""
 
     kind = "Sendmail"
     closes_on_521 = False
@@ -129,7 +139,7 @@ class Sendmail(Server):
     name = "sendmail"
 
     def __init__(self, milter="", sink=None, recipients=None, ports=(), users=(), tls=False, more="",
-                 rules="", equates="F=T, T=C:10s;R:20s", hostname="mx.example.test"):
+                 rules="", aliases=None, equates="F=T, T=C:10s;R:20s", hostname="mx.example.test"):
         if not os.path.exists(TREE + "/complete"):
             raise Trouble("no Sendmail in %s: run scripts/deps test" % TREE)
         super().__init__()
@@ -141,7 +151,7 @@ class Sendmail(Server):
             self.filters.append((one, equates) if isinstance(one, str) else one)
             self.extra.append(free_port())
         self.hosts = {"127.0.0.1": "localhost"}
-        self.more, self.rules, self.tls = more, rules, tls
+        self.more, self.rules, self.tls, self.aliases = more, rules, tls, aliases
         if recipients is not None:
             self.rules += KNOWN % " ".join(recipients)
         self.private = sandbox.inside() == "private"
@@ -198,6 +208,11 @@ class Sendmail(Server):
                        for word in ("SERVER_CERT", "SERVER_KEY", "CACERT")) + \
             "define(`confCACERT_PATH', `%s')dnl\n" % seen(self.dir)
 
+    def _mailbox_lines(self):
+        if self.aliases is None:
+            return ""
+        return LOCAL
+
     def _write_cf(self, name, text):
         values = {"HOSTNAME": self.hostname, "DIR": seen(self.dir), "PORT": str(self.port),
                   "SINK": self.sink.address, "SINKPORT": str(self.sink.port)}
@@ -221,10 +236,13 @@ class Sendmail(Server):
         for name in "local-host-names", "statistics", "helpfile":
             write("%s/%s" % (self.dir, name), "")
         self._write_hosts()
-        more = self._filter_lines() + self._tls_lines() + self.more
+        more = self._filter_lines() + self._tls_lines() + self._mailbox_lines() + self.more
         rules = self._auth_lines() + self.rules
         self._write_cf("sendmail", MC.replace("@MORE@", more).replace("@RULES@", rules))
         self._write_cf("submit", SUBMIT)
+        if self.aliases is not None:
+            write(self.dir + "/aliases", "".join("%s: %s\n" % one for one in self.aliases.items()))
+            subprocess.run(self._argv("-bi"), check=True, stdout=subprocess.DEVNULL)
 
     def _write_hosts(self):
         # In place: a bound file is the file, not its name.

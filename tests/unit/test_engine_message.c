@@ -404,10 +404,12 @@ static void records_what_the_mta_refused(void **state)
     assert_string_equal(rig_field(rig, 0, "stage"), "rcpt");
     assert_string_equal(rig_field(rig, 0, "rcpt"), "b@example.org");
     assert_string_equal(rig_field(rig, 0, "reply"), "\"5.1.1 User unknown in local table\"");
+    engine_mta_refused(session, "<b@example.org>", "", "550 5.1.1 User unknown");
+    assert_string_equal(rig_field(rig, 1, "reply"), "\"550 5.1.1 User unknown\"");
     assert_string_equal(rig_rcpt(rig, session, "<c@example.org>"), "continue");
     assert_string_equal(rig_message(rig, session), "continue");
-    assert_string_equal(rig_field(rig, 1, "rcpt"), "c@example.org");
-    assert_string_equal(rig_field(rig, 1, "rcpt.count"), "0");
+    assert_string_equal(rig_field(rig, 2, "rcpt"), "c@example.org");
+    assert_string_equal(rig_field(rig, 2, "rcpt.count"), "0");
     engine_close(session);
     rig_free(rig);
 }
