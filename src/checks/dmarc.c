@@ -82,13 +82,15 @@ static void take_spf(struct probe_run *run)
     const struct slot *slot;
     const struct value *result = probe_value(run, "spf.result", &slot);
     const struct value *domain = probe_value(run, "spf.domain", NULL);
+    const struct value *problem = probe_value(run, "spf.problem", NULL);
+    bool certain = result->state == VALUE_KNOWN && problem->state != VALUE_FAULT;
 
-    if (result->state == VALUE_KNOWN && !word_is(slot, result, "pass"))
+    if (certain && !word_is(slot, result, "pass"))
         return;
     if (domain->state == VALUE_FAULT)
         work->spf_unknown = true;
     else
-        add_identity(run, domain->text, false, result->state == VALUE_KNOWN);
+        add_identity(run, domain->text, false, certain);
 }
 
 /* The signatures that could not be verified, one by one.  False when nothing is known of them. */
@@ -297,8 +299,8 @@ static const struct check_stream stream = {.open = open_warmer, .header = take_f
 
 /* ---- the check ---- */
 
-static const char *const after[] = {"from.domain",  "spf.result",      "spf.domain", "dkim.result",
-                                    "dkim.domains", "dkim.signatures", NULL};
+static const char *const after[] = {"from.domain", "spf.result",   "spf.domain",      "spf.problem",
+                                    "dkim.result", "dkim.domains", "dkim.signatures", NULL};
 
 static const struct probe probes[] = {
     {.name = "dmarc",

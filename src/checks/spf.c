@@ -61,9 +61,18 @@ struct spf_work {
 
 /* ---- results as facts ---- */
 
+/* RFC 7208 5.5 takes a client whose name cannot be looked up for one without a name.  No refusal
+ * may rest on a fault of the DNS, so that what would be a fail is a temporary error here. */
+static enum spf_word word_of(const struct spf_verdict *verdict)
+{
+    bool doubtful = verdict->doubt[0] != '\0' && verdict->word == SPF_WORD_FAIL;
+
+    return doubtful ? SPF_WORD_TEMPERROR : verdict->word;
+}
+
 static void conclude_helo(struct probe_run *run, const struct spf_verdict *verdict)
 {
-    probe_set_word(run, SPF_HELO, verdict->word);
+    probe_set_word(run, SPF_HELO, word_of(verdict));
     probe_finish(run);
 }
 
@@ -80,9 +89,9 @@ static void set_text(struct probe_run *run, unsigned number, const char *text, b
 static void conclude_mail(struct probe_run *run, const struct spf_verdict *verdict)
 {
     const struct spf_work *work = run->work;
-    bool fault = verdict->word == SPF_WORD_TEMPERROR;
+    bool fault = word_of(verdict) == SPF_WORD_TEMPERROR;
 
-    probe_set_word(run, SPF_RESULT, verdict->word);
+    probe_set_word(run, SPF_RESULT, word_of(verdict));
     probe_set_text(run, SPF_DOMAIN, work->subject.domain);
     set_text(run, SPF_MECHANISM, verdict->mechanism, fault);
     set_text(run, SPF_PATH, verdict->path, fault);
@@ -92,7 +101,10 @@ static void conclude_mail(struct probe_run *run, const struct spf_verdict *verdi
         probe_set(run, SPF_LOOKUPS, value_interval(verdict->lookups, LOOKUPS_MAX));
     else
         probe_set(run, SPF_LOOKUPS, value_number(verdict->lookups));
-    set_text(run, SPF_PROBLEM, verdict->problem, fault);
+    if (verdict->doubt[0] != '\0') /* which DMARC has to know of */
+        set_text(run, SPF_PROBLEM, verdict->doubt, true);
+    else
+        set_text(run, SPF_PROBLEM, verdict->problem, fault);
     probe_finish(run);
 }
 

@@ -91,6 +91,7 @@ void spf_eval_enter(struct spf_guard *guard, const struct spf_frame *frame,
 struct names {
     size_t count;
     const char *names[SPF_HOSTS_MAX];
+    const char *problem; /* a question that failed, so that there may be more names; "" */
 };
 
 static bool holds_client(const struct spf_guard *guard, const struct spf_answer *answer)
@@ -114,14 +115,23 @@ static bool validated_names(struct spf_guard *guard, struct names *names)
     size_t i;
 
     names->count = 0;
+    names->problem = ptr != NULL && ptr->status == DNS_FAULT ? ptr->problem : "";
     for (i = 0; ptr != NULL && i < ptr->name_count; i++) {
         const struct spf_answer *answer =
             spf_eval_look_up(guard, spf_eval_address(guard), ptr->names[i]);
 
+        if (answer != NULL && answer->status == DNS_FAULT)
+            names->problem = answer->problem;
         if (answer != NULL && holds_client(guard, answer))
             names->names[names->count++] = ptr->names[i];
     }
     return !spf_eval_stopped(guard);
+}
+
+static void note_doubt(struct spf_guard *guard, const struct names *names)
+{
+    if (names->problem[0] != '\0')
+        guard->doubt = names->problem;
 }
 
 /* NAME is PARENT or lies below it; neither need be canonical. */
@@ -145,6 +155,7 @@ bool spf_eval_ptr(struct spf_guard *guard, const char *domain)
     for (i = 0; i < names.count; i++)
         if (is_within(names.names[i], domain))
             return true;
+    note_doubt(guard, &names);
     return false;
 }
 
@@ -186,6 +197,7 @@ static bool macro_values(struct spf_guard *guard, const char *text, size_t lengt
         return true;
     if (!validated_names(guard, &names))
         return false;
+    note_doubt(guard, &names);
     values->validated = pick_name(&names, domain);
     return true;
 }

@@ -41,6 +41,7 @@ struct spf_guard {
     const struct spf_answer *mx; /* of the current term */
     unsigned terms, voids;
     bool void_counted; /* for this term */
+    const char *doubt; /* as in the verdict, whatever that becomes */
     bool missing;      /* an answer is not there yet */
     bool forced;       /* verdict.word and .problem are set, whatever libspf2 says */
 };

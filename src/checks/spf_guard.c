@@ -347,6 +347,7 @@ static bool evaluate(struct spf_guard *guard)
     guard->frame = NULL;
     guard->step = NULL;
     guard->terms = guard->voids = 0;
+    guard->doubt = "";
     top.record = spf_eval_first(guard);
     if (top.record != NULL)
         interpret(guard, &top);
@@ -356,6 +357,8 @@ static bool evaluate(struct spf_guard *guard)
     guard->verdict.path = spf_eval_path(guard);
     if (!guard->forced)
         guard->verdict.mechanism = guard->step->shown;
+    if (!guard->forced && guard->verdict.word != SPF_WORD_PASS)
+        guard->verdict.doubt = guard->doubt;
     if (guard->verdict.word == SPF_WORD_FAIL)
         spf_eval_find_exp(guard);
     return true;
@@ -373,8 +376,8 @@ struct spf_guard *spf_guard_new(struct arena *arena, const struct spf_subject *s
     guard->subject = subject;
     guard->known.arena = arena;
     guard->known.client = subject->client;
-    guard->verdict =
-        (struct spf_verdict){.mechanism = "", .path = "", .explanation = "", .problem = ""};
+    guard->verdict = (struct spf_verdict){
+        .mechanism = "", .path = "", .explanation = "", .problem = "", .doubt = ""};
     for (c = subject->local; *c != '\0'; c++)
         if ((unsigned char)*c >= 0x80)
             guard->odd_local = true;

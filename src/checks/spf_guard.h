@@ -54,7 +54,9 @@ struct spf_verdict {
                               where it came up */
     const char *explanation; /* of a fail, in the words of the sender's domain; "" */
     const char *problem;     /* what was wrong, or which question failed; "" */
-    unsigned lookups;        /* terms that asked the DNS, of which there may be 10 */
+    const char *doubt; /* a question about the client's name that failed, which RFC 7208 5.5 takes
+                          for no match, but without which the result could be another; "" */
+    unsigned lookups;  /* terms that asked the DNS, of which there may be 10 */
 };
 
 struct spf_guard;

@@ -200,6 +200,20 @@ def _():
     side_by_side(long_job(lookup) for lookup in LOOKUPS)
 
 
+@case("a client's name that cannot be looked up makes no SPF fail, nor a DMARC fail of it")
+def _():
+    fake.set("_dmarc.ptr.example", "TXT", "v=DMARC1; p=reject")
+    fake.set("ptr.example", "TXT", "v=spf1 ptr -all")
+    fake.set("softptr.ptr.example", "TXT", "v=spf1 ptr ~all")
+    fake.fault("7.113.0.203.in-addr.arpa", "PTR", "servfail")
+    for daemon, codes in ((plain, (250, 250)), (strict, (451, 451))):
+        reply, seconds, record = send(daemon, "x@ptr.example", message("ptr.example"))
+        same((reply.code, record["spf.result"]), (codes[0], "temperror"), repr(reply))
+        has(record["spf.problem"], "PTR 7.113.0.203.in-addr.arpa")
+        reply, seconds, record = send(daemon, "x@softptr.ptr.example", message("ptr.example"))
+        same((reply.code, record["spf.result"], record["dmarc.result"]), (codes[1], "softfail", "temperror"), repr(reply))
+
+
 @case("whether the author's domain exists cannot be told: np and sp are not taken for each other")
 def _():
     for word in ("servfail", "silence"):

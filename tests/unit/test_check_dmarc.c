@@ -278,6 +278,35 @@ static void test_rows(void **state)
     bench_free(bench);
 }
 
+/* An SPF result that rests on a name of the client's that could not be looked up could be a pass.
+ */
+static void test_doubt(void **state)
+{
+    static const struct fact_row spf_problem = {"spf.problem",     FACT_TEXT, STAGE_MAIL,
+                                                SCOPE_TRANSACTION, NULL,      ""};
+    static const struct bench_answer dns[] = {EXAMPLE, {0}};
+    struct bench *bench = bench_new(&check_dmarc, NULL, "", NULL);
+    struct inputs inputs = bench_inputs();
+    char out[1024];
+
+    (void)state;
+    bench_give(bench, &from_domain, "example.com");
+    bench_give(bench, &spf_result, "softfail");
+    bench_give(bench, &spf_domain, "example.com");
+    bench_give(bench, &spf_problem, "");
+    bench_dns(bench, dns);
+    bench_run(bench, "dmarc", &inputs, false);
+    assert_string_equal(facts_of(bench, out), "fail reject example.com none no");
+    bench_give(bench, &spf_problem, "!fault");
+    bench_run(bench, "dmarc", &inputs, false);
+    assert_string_equal(facts_of(bench, out), "~temperror reject example.com ~none no");
+    bench_give(bench, &spf_result, "pass");
+    bench_give(bench, &spf_problem, "");
+    bench_run(bench, "dmarc", &inputs, false);
+    assert_string_equal(facts_of(bench, out), "pass reject example.com spf no");
+    bench_free(bench);
+}
+
 /* With the signatures one by one, it is known which of them could not be verified. */
 static void test_signatures(void **state)
 {
@@ -422,9 +451,10 @@ static void test_warm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),  cmocka_unit_test(test_signatures),
-        cmocka_unit_test(test_alone), cmocka_unit_test(test_explanation),
-        cmocka_unit_test(test_many),  cmocka_unit_test(test_warm),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_doubt),
+        cmocka_unit_test(test_signatures),  cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_explanation), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_warm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

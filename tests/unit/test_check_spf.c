@@ -69,6 +69,42 @@ static void test_mail(void **state)
           {"a.example.org", DNS_TXT, "v=spf1 ip4:198.51.100.0/24 -all"}},
          "result=neutral domain=example.org mechanism=default path=default explanation= lookups=1 "
          "problem="},
+        /* RFC 7208 5.5 takes these for no match; a refusal must not rest on them. */
+        {"192.0.2.3",
+         "<bob@example.org>",
+         {{"example.org", DNS_TXT, "v=spf1 ptr -all"},
+          {"3.2.0.192.in-addr.arpa", DNS_PTR, "!fault"}},
+         "result=~temperror domain=example.org mechanism=~-all path=~-all explanation=~ "
+         "lookups=~1..10 "
+         "problem=~PTR 3.2.0.192.in-addr.arpa: SERVFAIL"},
+        {"192.0.2.3",
+         "<bob@example.org>",
+         {{"example.org", DNS_TXT, "v=spf1 ptr ~all"},
+          {"3.2.0.192.in-addr.arpa", DNS_PTR, "h.example.org, h.example.net"},
+          {"h.example.org", DNS_A, "!fault"},
+          {"h.example.net", DNS_A, "192.0.2.3"}},
+         "result=softfail domain=example.org mechanism=~all path=~all explanation= lookups=1 "
+         "problem=~A h.example.org: SERVFAIL"},
+        {"192.0.2.3",
+         "<bob@example.org>",
+         {{"example.org", DNS_TXT, "v=spf1 exists:%{p}.x.example.org -all"},
+          {"3.2.0.192.in-addr.arpa", DNS_PTR, "!fault"}},
+         "result=~temperror domain=example.org mechanism=~-all path=~-all explanation=~ "
+         "lookups=~1..10 "
+         "problem=~PTR 3.2.0.192.in-addr.arpa: SERVFAIL"},
+        {"192.0.2.3",
+         "<bob@example.org>",
+         {{"example.org", DNS_TXT, "v=spf1 ptr ip4:192.0.2.3 -all"},
+          {"3.2.0.192.in-addr.arpa", DNS_PTR, "!fault"}},
+         "result=pass domain=example.org mechanism=ip4:192.0.2.3 path=ip4:192.0.2.3 explanation= "
+         "lookups=1 problem="},
+        {"192.0.2.3",
+         "<bob@example.org>",
+         {{"example.org", DNS_TXT, "v=spf1 -ptr -all"},
+          {"3.2.0.192.in-addr.arpa", DNS_PTR, "h.example.net, h.example.org"},
+          {"h.example.net", DNS_A, "!fault"},
+          {"h.example.org", DNS_A, "192.0.2.3"}},
+         "result=fail domain=example.org mechanism=-ptr path=-ptr explanation= lookups=1 problem="},
         {"2001:db8::3",
          "<bob@example.org>",
          {{"example.org", DNS_TXT, "v=spf1 ptr -all"},
