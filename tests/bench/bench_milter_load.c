@@ -401,7 +401,8 @@ static bool enough(const struct load *load, int64_t begun)
     int64_t now = now_ns();
     if (load->broken > 1000)
         fail("the filter keeps closing connections");
-    if (now - begun > (int64_t)((load->options.seconds * 2 + 30) * 1e9))
+    if (now - begun >
+        (int64_t)((load->options.seconds * 2 + 30 + load->options.idle / 100.0) * 1e9))
         return true;
     if (load->options.connections == 0)
         return load->rss_idle != 0;

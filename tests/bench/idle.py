@@ -10,6 +10,7 @@ from world import RESULTS, SHIPPED, configuration
 
 LOAD = "3 ms a command"
 LEVELS, PEER_LEVELS = (0, 1000, 5000, 19000), (1000, 5000)
+ENOUGH = 20  # messages; a figure of fewer says nothing
 
 
 def one_level(report, program, server, place, kind, idle, seconds):
@@ -22,7 +23,11 @@ def one_level(report, program, server, place, kind, idle, seconds):
     except Trouble as error:
         report.trouble("%s with %d idle sessions: %s" % (server.name, idle, error))
         return
-    if idle:
+    if got["messages"] < ENOUGH:
+        report.trouble("%s with %d idle sessions: only %d messages" % (server.name, idle,
+                                                                       got["messages"]))
+        report.loads.remove(got)
+    elif idle:
         got["kb_per_idle_session"] = (got["rss_idle_kb"] - before) / idle
 
 

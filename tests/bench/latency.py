@@ -17,7 +17,8 @@ LATENCIES = (20, 50, 200)
 USUAL = 50
 # Round trips of the client, and whether it sends MAIL, RCPT and DATA in one.
 CLIENTS = ((0, True), (30, True), (30, False), (100, True), (100, False))
-MANY, MESSAGES = 64, 192
+EAGER, SLOW = CLIENTS[0], CLIENTS[-1]
+MANY, MESSAGES, FEW = 64, 192, 16
 
 # How many answers, each asked for with what the one before said, the messages of mail.py need:
 # SPF (as Domain.records() turns them out), then the client's name and its address.
@@ -118,30 +119,37 @@ class Scene:
         subject.server.kill()
 
 
+def postern_at(scene, make, latency, options):
+    """Many clients of all kinds, and one alone."""
+    for client in CLIENTS if options.full or latency == USUAL else (EAGER, SLOW):
+        scene.cold(make, client, MANY, MESSAGES,
+                   warm=latency == USUAL and client in (EAGER, SLOW))
+    scene.cold(make, EAGER, 1, FEW if latency < 200 else FEW // 2)
+    if latency == LATENCIES[0]:
+        scene.cold(make, SLOW, 1, FEW)
+
+
 def measure(report, found, fronts, texts, place, options):
     scene = Scene(report, found, texts, place)
     conf = configuration(dns=scene.dns, rules=SHIPPED + RESULTS)
     makers = [lambda front=front: Subject(Daemon(conf, front), checks=CHECKS) for front in fronts]
-    clients = CLIENTS if not options.quick else (CLIENTS[0], CLIENTS[-1])
     probe = Daemon(conf, fronts[0])
     null = NullFilter(found["bench_null_filter"], negotiated(scene.program, probe),
                       "null, same steps")
     probe.stop()
-    for client in clients:
+    for client in CLIENTS if not options.quick else (EAGER, SLOW):
         scene.run(COLD, null, client, MANY, MESSAGES)
-    scene.run(COLD, null, CLIENTS[0], 1, 16)
+    for client in (EAGER, SLOW):
+        scene.run(COLD, null, client, 1, FEW)
     for latency in LATENCIES if not options.quick else (USUAL,):
         scene.set(latency)
         for make in makers:
-            for client in clients:
-                scene.cold(make, client, MANY, MESSAGES,
-                           warm=latency == USUAL and client in (CLIENTS[0], CLIENTS[-1]))
-            scene.cold(make, CLIENTS[0], 1, 16 if latency < 200 else 8)
+            postern_at(scene, make, latency, options)
     scene.set(USUAL)
     for make in [] if options.quick else peer_makers():
-        scene.cold(make, CLIENTS[0], MANY, MESSAGES, warm=True)
-        scene.cold(make, CLIENTS[-1], MANY, MESSAGES)
-        scene.cold(make, CLIENTS[0], 1, 16)
+        scene.cold(make, EAGER, MANY, MESSAGES, warm=True)
+        scene.cold(make, SLOW, MANY, MESSAGES)
+        scene.cold(make, EAGER, 1, FEW)
 
 
 def print_table(report):

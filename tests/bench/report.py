@@ -102,7 +102,7 @@ def load(program, server, *arguments, seconds=0):
     """One run of bench_milter_load, as a dictionary."""
     argv = [program, "--socket", server.socket, "--pid", ",".join(server.pids())]
     result = subprocess.run(argv + [str(one) for one in arguments], stdout=subprocess.PIPE,
-                            timeout=90 + 3 * seconds, check=False)
+                            timeout=320 + 3 * seconds, check=False)
     server.check_alive()
     if result.returncode != 0:
         raise Trouble("bench_milter_load ended with status %d; the end of the filter's log:\n%s"

@@ -95,11 +95,10 @@ def waiting(targets, front):
     targets.add(front, "cold", "the same / longest chain of DNS alone",
                 one and one["wait_per_chain"],
                 "a key's name stands in the header, which comes after the reply to RCPT")
-    targets.add(front, "at once", "%d such clients at once: mean wait / that of one"
-                % latency.MANY, many and one and many["mean_wait_ms"] / one["mean_wait_ms"],
+    targets.add(front, "at once", "%d such clients at once: mean wait / that of one" % latency.MANY, many and one and many["mean_wait_ms"] / one["mean_wait_ms"],
                 many and one and "%.1f ms and %.1f ms" % (many["mean_wait_ms"],
                                                           one["mean_wait_ms"]))
-    slow = {"round_trip": 100, "pipelined": False}
+    slow = {"round_trip": 100, "pipelined": False, "connections": 1}
     covered = cold_of(report, name, latency=20, **slow)
     null = cold_of(report, NULL, latency=0, **slow)
     for key, what, why in (

@@ -86,7 +86,7 @@ def fronts():
 
 
 def big_policy():
-    lines = [CONF.replace("{users}", "/dev/null").replace("{dns}", "127.0.0.1@9"), "table big {"]
+    lines = [configuration(1, rules="").replace("{dns}", "127.0.0.1@9"), "table big {"]
     lines += [" d%d.example.com;" % i for i in range(ENTRIES)]
     lines.append("}\nrule in-big { when sender.domain in big; reply 550 5.7.1 \"no\"; }")
     conditions = ('sender.domain == "x%(i)d.example.net"',
