@@ -148,6 +148,9 @@ struct check {
      * NULL. */
     void *(*open)(const struct check_site *site);
     void (*close)(void *state);
+    /* Takes over from the state of the configuration before what a reload need not find out again.
+     * Called once, before the new snapshot goes live; FROM may still be in use.  May be NULL. */
+    void (*inherit)(void *state, void *from);
     /* Work that goes on beside sessions (probing lists): called once when the snapshot goes live
      * and again every TICK seconds from the housekeeping thread; must not block.  May be NULL. */
     void (*tick)(void *state, struct dns *dns, struct loop *loop);

@@ -122,6 +122,10 @@ struct table *config_table(const struct config *config, const char *name);
  * NULL when none. */
 const struct block_head *config_blocks(const struct config *config, const char *kind);
 
+/* Takes over what BEFORE, of the same schema, has learned: last good images of tables, and what its
+ * checks know.  Once, before CONFIG goes live. */
+void config_inherit(struct config *config, const struct config *before);
+
 /* Refreshes changed table files; from the housekeeping thread. */
 void config_refresh(struct config *config);
 

@@ -425,6 +425,14 @@ static void close_lists(void *state)
     dnsbl_lists_close(state);
 }
 
+static void inherit(void *state, void *from)
+{
+    struct dnsbl_lists *lists = state, *before = from;
+
+    if (lists != NULL && before != NULL)
+        dnsbl_health_inherit(lists->health, before->health);
+}
+
 static void tick(void *state, struct dns *dns, struct loop *loop)
 {
     const struct dnsbl_lists *lists = state;
@@ -483,6 +491,7 @@ const struct check check_dnsbl = {
     .probe_count = COUNT_OF(probes),
     .open = open_lists,
     .close = close_lists,
+    .inherit = inherit,
     .tick = tick,
     .used = used,
     .cost = cost,

@@ -204,6 +204,31 @@ static void note(struct zone *zone, enum dnsbl_test result, const char *problem)
     }
 }
 
+/* A zone's first test entry holds its whole name. */
+static bool same_zone(const struct zone *a, const struct zone *b)
+{
+    if (a->test_count == 0 || a->test_count != b->test_count || strcmp(a->label, b->label) != 0)
+        return false;
+    for (size_t i = 0; i < a->test_count; i++)
+        if (strcmp(a->names[i], b->names[i]) != 0)
+            return false;
+    return true;
+}
+
+void dnsbl_health_inherit(struct dnsbl_health *health, struct dnsbl_health *from)
+{
+    pthread_mutex_lock(&from->lock);
+    for (size_t i = 0; i < health->count; i++) {
+        for (size_t j = 0; j < from->count; j++) {
+            if (!same_zone(&health->zones[i], &from->zones[j]))
+                continue;
+            health->zones[i].state = from->zones[j].state;
+            health->zones[i].fault = from->zones[j].fault;
+        }
+    }
+    pthread_mutex_unlock(&from->lock);
+}
+
 void dnsbl_health_learn(struct dnsbl_health *health, size_t zone, const struct dnsbl_trial *trial)
 {
     enum dnsbl_test result = dnsbl_health_result(health, zone, trial);

@@ -36,6 +36,10 @@ void dnsbl_health_unref(struct dnsbl_health *health);
 size_t dnsbl_health_add(struct dnsbl_health *health, const char *zone, const char *label,
                         unsigned tests, const struct dnsbl_ranges *own);
 
+/* Takes over the states of the zones that FROM, which may be in use, tests in the same way.  They
+ * are tested again at once, but the log hears of changes only.  Before the first tick of HEALTH. */
+void dnsbl_health_inherit(struct dnsbl_health *health, struct dnsbl_health *from);
+
 enum dnsbl_state dnsbl_health_state(struct dnsbl_health *health, size_t zone);
 
 /* ---- one trial of a zone ---- */

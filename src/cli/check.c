@@ -9,11 +9,55 @@
 #include <postern/policy.h>
 #include <postern/table.h>
 
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* `postern check`: what the configuration means, without serving anybody. */
+
+static void warn(const struct block_head *listen, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void warn(const struct block_head *listen, const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "%s:%u: %swarning:%s listen %s: ", listen->at.source->path, listen->at.line,
+            term_style(stderr, TERM_DOUBT), term_style(stderr, TERM_PLAIN), listen->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+/* What would keep the daemon from making its socket, as far as it can be seen from here. */
+static void warn_of_socket(const struct listen_options *listen)
+{
+    const char *path = strchr(listen->socket, '/');
+    struct stat status;
+    if (strncmp(listen->socket, "unix:", 5) != 0 || path == NULL)
+        return;
+    struct arena *arena = arena_new();
+    const char *slash = strrchr(path, '/');
+    const char *place = slash > path ? arena_strndup(arena, path, (size_t)(slash - path)) : "/";
+    if (stat(place, &status) != 0)
+        warn(&listen->head,
+             "the socket's folder %s: %s; systemd-tmpfiles --create makes the "
+             "package's, install -d another",
+             place, strerror(errno));
+    else if (!S_ISDIR(status.st_mode))
+        warn(&listen->head, "the socket's folder %s is no folder", place);
+    if (listen->group != NULL && getgrnam(listen->group) == NULL)
+        warn(&listen->head, "there is no group '%s' for the socket; groupadd --system %s makes it",
+             listen->group, listen->group);
+    if (listen->owner != NULL && getpwnam(listen->owner) == NULL)
+        warn(&listen->head, "there is no user '%s' to own the socket", listen->owner);
+    arena_free(arena);
+}
 
 static void print_listens(const struct config *config)
 {
@@ -22,6 +66,7 @@ static void print_listens(const struct config *config)
         const struct listen_options *listen = (const struct listen_options *)(const void *)head;
         printf("listen %s: %s, %s\n", head->name, listen->socket,
                listen->mode == LISTEN_OBSERVE ? "observes only" : "enforces");
+        warn_of_socket(listen);
     }
 }
 

@@ -8,7 +8,6 @@
 #include <postern/log.h>
 #include <postern/loop.h>
 #include <postern/str.h>
-#include <postern/table.h>
 #include <postern/version.h>
 
 #include <errno.h>
@@ -147,16 +146,6 @@ static void note_what_needs_a_restart(const struct config *before, const struct 
         log_warning("the resolver block has changed: that takes a restart");
 }
 
-/* A file that is bad at this moment does not cost a table its last good image. */
-static void inherit_tables(const struct config *config, const struct config *before)
-{
-    for (size_t i = 0; i < config->table_count; i++) {
-        struct table *old = config_table(before, config->tables[i].name);
-        if (old != NULL)
-            table_inherit(config->tables[i].table, old);
-    }
-}
-
 static void log_diag(const struct diag *diag)
 {
     const char *line;
@@ -189,7 +178,7 @@ static void reload(struct daemon *daemon)
         if (audit_reopen(daemon->audit, &audit, &error) != 0)
             log_error("audit: %s; records go on to where they went", error);
         free(error);
-        inherit_tables(config, daemon->config);
+        config_inherit(config, daemon->config);
         engine_configure(daemon->engine, config);
         engine_tick(daemon->engine);
         config_unref(daemon->config);
@@ -320,6 +309,9 @@ static int run_serve(const struct command *command, void *memory, char **words)
         return EXIT_TROUBLE;
     log_open(daemon.config->log->ident, (enum log_level)daemon.config->log->level,
              daemon.to_stderr || isatty(STDERR_FILENO), 1);
+    if (geteuid() == 0)
+        log_warning("running as root, which nothing here needs: start postern by its unit, or as "
+                    "its own user with setpriv --reuid postern --regid postern --init-groups");
     return serve(&daemon);
 }
 

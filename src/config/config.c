@@ -5,6 +5,7 @@
 #include <postern/table.h>
 #include <postern/words.h>
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* The snapshot: made whole or not at all, shared by reference count. */
@@ -172,6 +173,8 @@ static void build_policy(struct reading *reading)
     config->policy = policy;
     if (policy != NULL)
         config_compile_texts(reading, policy);
+    if (policy != NULL && diag_errors(reading->diag) == 0)
+        config_warn(reading, policy);
 }
 
 /* What can be done only when all files are read. */
@@ -266,6 +269,20 @@ const struct block_head *config_blocks(const struct config *config, const char *
         if (strcmp(all->kinds[i].kind->kind, kind) == 0)
             return all->kinds[i].first;
     return NULL;
+}
+
+void config_inherit(struct config *config, const struct config *before)
+{
+    /* A file that is bad at this moment does not cost a table its last good image. */
+    for (size_t i = 0; i < config->table_count; i++) {
+        struct table *old = config_table(before, config->tables[i].name);
+        if (old != NULL)
+            table_inherit(config->tables[i].table, old);
+    }
+    assert(config->schema == before->schema);
+    for (size_t i = 0; i < config->schema->check_count; i++)
+        if (config->schema->checks[i]->inherit != NULL)
+            config->schema->checks[i]->inherit(config->check_states[i], before->check_states[i]);
 }
 
 void config_refresh(struct config *config)

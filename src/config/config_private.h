@@ -80,4 +80,7 @@ void config_open_tables(struct reading *reading, const char *base_dir);
 /* texts.c: templates of rules and their lint */
 void config_compile_texts(struct reading *reading, struct policy *policy);
 
+/* warnings.c: what is no error, but surely not what was meant */
+void config_warn(struct reading *reading, const struct policy *policy);
+
 #endif

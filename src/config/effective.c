@@ -40,25 +40,25 @@ static void print_options(const struct option_block *kind, const struct block_he
     arena_free(arena);
 }
 
+/* A block that was not written is a comment: that it stands there can mean something. */
 static void print_block(const struct option_block *kind, const struct block_head *block, FILE *out)
 {
-    fputc('\n', out);
-    if (block->at.source != NULL) {
-        fputs("# ", out);
-        print_place(&block->at, out);
-        fputc('\n', out);
-    } else {
-        fprintf(out, "# default: there is no %s block\n", kind->kind);
-    }
-    struct arena *arena = arena_new();
     const struct option_row name = {.name = "", .type = OPTION_TEXT};
-    fputs(kind->kind, out);
-    if (kind->named)
-        fprintf(out, " %s", options_format(arena, &name, &block->name));
-    fputs(" {\n", out);
-    print_options(kind, block, "    ", out);
-    fputs("}\n", out);
-    arena_free(arena);
+    bool written = block->at.source != NULL;
+    fputs("\n# ", out);
+    if (written)
+        print_place(&block->at, out);
+    else
+        fprintf(out, "there is no %s block; these are its defaults:", kind->kind);
+    fprintf(out, "\n%s%s ", written ? "" : "# ", kind->kind);
+    if (kind->named) {
+        struct arena *arena = arena_new();
+        fprintf(out, "%s ", options_format(arena, &name, &block->name));
+        arena_free(arena);
+    }
+    fputs("{\n", out);
+    print_options(kind, block, written ? "    " : "#     ", out);
+    fputs(written ? "}\n" : "# }\n", out);
 }
 
 /* Where a place stands in the text of its source. */

@@ -102,7 +102,7 @@ void wire_results(struct wiring *wiring)
     struct results_list *lists;
     size_t count;
 
-    if (block == NULL || block->head.set == 0)
+    if (block == NULL || block->head.at.source == NULL)
         return;
     wiring->removes = block->remove_forged;
     wiring->needs.headers |= block->remove_forged;

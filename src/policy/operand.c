@@ -21,13 +21,22 @@ static bool read_bool(struct policy_builder *builder, const struct slot *slot,
 static bool read_number(struct policy_builder *builder, const struct slot *slot,
                         const struct token *token, struct operand *operand)
 {
+    static const char units[] = "KMG"; /* of bytes, as sizes are written in options */
+    const char *unit;
     char *end;
 
     errno = 0;
     operand->number = strtoll(token->text, &end, 10);
-    if (end != token->text && *end == '\0' && errno == 0)
+    unit = *end != '\0' ? strchr(units, *end) : NULL;
+    if (end != token->text && errno == 0 && *end == '\0')
         return true;
-    builder_error(builder, &token->at, "'%s' is a number and cannot be compared with '%s'",
+    if (end != token->text && errno == 0 && unit != NULL && end[1] == '\0' &&
+        !__builtin_mul_overflow(operand->number, INT64_C(1) << 10 * (unit - units + 1),
+                                &operand->number))
+        return true;
+    builder_error(builder, &token->at,
+                  "'%s' is a number and cannot be compared with '%s'; sizes may be written as 64K, "
+                  "10M or 1G",
                   slot->name, token->text);
     return false;
 }

@@ -219,9 +219,44 @@ static const struct statement statements[] = {
 
 enum { STATEMENTS = sizeof(statements) / sizeof(statements[0]) };
 
+/* What people write who come from other languages. */
+static const struct {
+    const char *word, *advice;
+} advices[] = {
+    {"reject", "to refuse, write: reply 550 5.7.1 \"why\";"},
+    {"deny", "to refuse, write: reply 550 5.7.1 \"why\";"},
+    {"refuse", "to refuse, write: reply 550 5.7.1 \"why\";"},
+    {"defer", "to defer, write: reply 451 4.7.1 \"why\";"},
+    {"tempfail", "to defer, write: reply 451 4.7.1 \"why\";"},
+    {"discard", "nothing is discarded in silence; write reply, or quarantine \"why\";"},
+    {"drop", "nothing is discarded in silence; write reply, or quarantine \"why\";"},
+    {"hold", "to hold mail, write: quarantine \"why\";"},
+    {"allow", "to exempt from the rules below, write: accept;"},
+    {"permit", "to exempt from the rules below, write: accept;"},
+    {"pass", "to exempt from the rules below, write: accept;"},
+    {"mode", "'observe;' makes a rule only watch; 'mode' is said in the listen block, for all of "
+             "them"},
+    {"if", "the condition is written: when ...;"},
+    {"log", "every verdict is recorded; a rule that only records says 'observe;'"},
+    {"warn", "every verdict is recorded; a rule that only records says 'observe;'"},
+    {"prepend", "to mark mail, write: header \"Name: value\";"},
+    {"tag", "to mark mail, write: header \"Name: value\";"},
+};
+
+static const char *advice_for(const struct token *word)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+        if (token_is(word, advices[i].word))
+            return advices[i].advice;
+    return NULL;
+}
+
 static const struct statement *find_statement(struct rule_parse *parse)
 {
     const char *names[STATEMENTS];
+    const char *advice = advice_for(&parse->statement);
     const char *nearest;
     size_t i;
 
@@ -231,7 +266,10 @@ static const struct statement *find_statement(struct rule_parse *parse)
         names[i] = statements[i].name;
     }
     nearest = words_nearest(parse->statement.text, names, STATEMENTS);
-    if (nearest != NULL)
+    if (advice != NULL)
+        builder_error(parse->builder, &parse->statement.at, "'%s' cannot stand in a rule; %s",
+                      parse->statement.text, advice);
+    else if (nearest != NULL)
         builder_error(parse->builder, &parse->statement.at,
                       "'%s' cannot stand in a rule; did you mean '%s'?", parse->statement.text,
                       nearest);

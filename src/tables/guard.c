@@ -133,9 +133,12 @@ bool guard_allows(const struct guard *guard, const struct counts *counts, struct
         if (comparison.shrunk == 0)
             return true;
         if (comparison.worst[0] != '\0')
-            str_add_format(problem, "%s has %zu entries", comparison.worst, comparison.worst_now);
+            str_add_format(problem, "%s has %zu entr%s", comparison.worst, comparison.worst_now,
+                           comparison.worst_now == 1 ? "y" : "ies");
         else
-            str_add_format(problem, "there are %zu entries", comparison.worst_now);
+            str_add_format(
+                problem, comparison.worst_now == 1 ? "there is %zu entry" : "there are %zu entries",
+                comparison.worst_now);
         str_add_format(problem, " where there were %zu, more than %u%% fewer",
                        comparison.worst_before, guard->percent);
         if (comparison.shrunk > 1)

@@ -175,6 +175,22 @@ def _():
     has(err, "%d errors" % len(found))
 
 
+@case("check warns of a socket whose folder, group or owner there is not")
+def _():
+    text = "listen mx { socket unix:%s; %s }\nrule r { when true; accept; }\n"
+    rows = [("/nonexistent/postern.sock", "", "the socket's folder /nonexistent: No such file"), (CONF + "/postern.sock", "", "folder"),
+            (PLACE + "/x.sock", "group nogrouphere;", "there is no group 'nogrouphere'"), (PLACE + "/x.sock", "owner nobodyhere;", "there is no user 'nobodyhere'"),
+            (PLACE + "/x.sock", "group root; owner root;", None), ("/x.sock", "", None)]
+    for path, more, words in rows:
+        status, _, err = command("check", "-c", write(PLACE + "/../socket.conf", text % (path, more)))
+        same(status, 0, err)
+        if words is None:
+            same(err, "")
+        else:
+            matches(err, r"^\S+/socket\.conf:1: warning: listen mx: [^\n]*\n$")
+            has(err, words)
+
+
 def effective(path, text):
     """`check --explain-defaults` of a configuration with this text, without its comments."""
     write(path, text)
@@ -203,14 +219,15 @@ config_version 1; help_url "https://x.example/a b\\"c\\\\n#d;"; speak_at mail; s
 listen "odd name" { socket unix:%s/odd.sock; perm 0600; mode observe; }
 resolver { servers 127.0.0.1@53 ::1; timeout 1500ms; cache 65537; dnssec yes; }
 audit { to { file:%s/x; }; accepted no; }
-log { level warning; ident "a b"; }
+log { level warning; ident "a b"; } results { }
 dnsbl keyed { zone "%%{key}.bl.example"; key file:some.key; listed 127.0.0.2; }
 table t { 192.0.2.0/24; "a.example"; } table users file:users;  # behind
 condition c { client.ip in t } rule a { when c; # inside
     accept; } rule b { when sender matches 'x"#;{'; reply 550 5.7.1 "n\\no \\"q\\""; } rule d { when true; accept; }
 disable d; observe b;
 """ % (PLACE, PLACE, PLACE)
-    for number, text in enumerate((read(CONF), shipped_text, odd, "listen x { socket unix:%s/x; } rule r { when true; accept; }" % PLACE)):
+    bare_block = "listen x { socket unix:%s/x; } results { } rule r { when true; accept; }" % PLACE
+    for number, text in enumerate((bare_block, read(CONF), shipped_text, odd, "listen x { socket unix:%s/x; } rule r { when true; accept; }" % PLACE)):
         path = "%s/effective%d.conf" % (PLACE, number)
         first, bare = effective(path, text)
         before = meaning(path)
@@ -221,8 +238,8 @@ disable d; observe b;
         for line in re.findall(r"(?m)^(?!#| +#).*;.*$", first.split("\ntable ")[0].split("\nrule ")[0]):
             matches(line, r"; +# (default|\S+:\d+)$")
     _, out, _ = command("check", "-c", CONF, "--explain-defaults")
-    for line in (r"hostname mx\.example\.test; +# \S+/site/postern\.conf:1$", r"    timeout 1s; +# \S+/postern\.conf:4$", r"    cache 32M; +# default$",
-                 r"    # owner is not set: .*", r"# default: there is no budget block$", r"config_version 1; +# default$"):
+    for line in (r"hostname mx\.example\.test; +# \S+/site/postern\.conf:1$", r"    timeout 1s; +# \S+/postern\.conf:4$", r"    cache 32M; +# default$", r"#     mail 8s; +# default$",
+                 r"    # owner is not set: .*", r"# there is no budget block; these are its defaults:$", r"config_version 1; +# default$"):
         expect(re.search("(?m)^" + line, out), line + " is not in:\n" + out)
     status, out, err = command("check", "-c", write(PLACE + "/bad.conf", "config_version 2; wrong;"), "--explain-defaults")
     same((status, out), (1, ""))

@@ -227,6 +227,51 @@ static void test_course(void **state)
     bench_free(bench);
 }
 
+/* A reload tests at once, but says again only what has changed; other zones begin anew. */
+static void test_inherit(void **state)
+{
+    static const struct bench_answer dead[] = {{0}};
+    static const struct bench_answer good[] = {{"2.0.0.127.z.test", DNS_A, "127.0.0.2"}, {0}};
+    static const struct {
+        const char *zone, *label;
+        const struct bench_answer *dns;
+        enum dnsbl_state inherited, after;
+        const char *log;
+    } rows[] = {
+        {"z.test", "zen", dead, DNSBL_ASIDE, DNSBL_ASIDE, ""},
+        {"z.test", "zen", good, DNSBL_ASIDE, DNSBL_ALIVE, "taken back"},
+        {"z.test", "other", dead, DNSBL_UNTRIED, DNSBL_ASIDE, "SET ASIDE"},
+        {"y.test", "zen", dead, DNSBL_UNTRIED, DNSBL_ASIDE, "SET ASIDE"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < LENGTH(rows); i++) {
+        struct bench *bench = new_bench();
+        struct dnsbl_health *before = dnsbl_health_new(), *health = dnsbl_health_new();
+        struct log_capture capture;
+        const char *log;
+
+        dnsbl_health_add(before, "z.test", "zen", DNSBL_TEST_IP, &own);
+        dnsbl_health_add(health, "unrelated.test", "unrelated", 0, &own);
+        dnsbl_health_add(health, rows[i].zone, rows[i].label, DNSBL_TEST_IP, &own);
+        capture_start(&capture);
+        tick(bench, before, 0, false, dead);
+        assert_int_equal(count_of(capture_stop(&capture), "SET ASIDE"), 1);
+        dnsbl_health_inherit(health, before);
+        assert_int_equal(dnsbl_health_state(health, 1), rows[i].inherited);
+        capture_start(&capture);
+        tick(bench, health, 0, false, rows[i].dns);
+        log = capture_stop(&capture);
+        assert_int_equal(dnsbl_health_state(health, 1), rows[i].after);
+        if (count_of(log, "\n") != (rows[i].log[0] != '\0') || strstr(log, rows[i].log) == NULL)
+            fail_msg("row %zu: log '%s'", i, log);
+        dnsbl_health_unref(before);
+        dnsbl_health_unref(health);
+        bench_free(bench);
+    }
+}
+
 /* A trial that is under way is not started again; one that a session made counts as well. */
 static void test_overlap(void **state)
 {
@@ -397,9 +442,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts), cmocka_unit_test(test_course),
-        cmocka_unit_test(test_overlap),  cmocka_unit_test(test_late),
-        cmocka_unit_test(test_effect),   cmocka_unit_test(test_which),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_inherit),  cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_late),     cmocka_unit_test(test_effect),
+        cmocka_unit_test(test_which),    cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,6 +138,10 @@ static const struct {
     {"rule r { when true; reply 551 5.1.6 \"x\"; }", "551"},
     {"rule r { when true; header \"X: a\\nb\"; }", "only the text of a reply"},
     {"rule r { when true; quarantine \"a\\nb\"; }", "only the text of a reply"},
+    {"rule r { when true; reject; }",
+     ":1:21: error: 'reject' cannot stand in a rule; to refuse, write: reply 550"},
+    {"rule r { when true; mode observe; accept; }", "'observe;' makes a rule only watch"},
+    {"rule r { when true; discard; }", "nothing is discarded"},
     {"disable nobody;", "nobody"},
     {"observe;", "expected the name of a rule"},
     {"}", "expected a statement"},
@@ -389,6 +393,36 @@ static void test_large(void **state)
     str_free(&text);
 }
 
+/* ---- warnings ---- */
+
+static const struct {
+    const char *text;
+    const char *message; /* NULL: no warning */
+} doubtful[] = {
+    {"rule r { when helo.kind == ours; reply 550 5.7.1 \"x\"; }", ":1:6: warning: rule 'r' asks"},
+    {"condition c { helo.kind in { bare, ours } }\n"
+     "rule r { when not (c or client.local); reply 550 5.7.1 \"x\"; }",
+     "add hostname NAME;"},
+    {"hostname mx.example; rule r { when helo.kind == ours; reply 550 5.7.1 \"x\"; }", NULL},
+    {"rule r { when helo.kind == bare; reply 550 5.7.1 \"x\"; }", NULL},
+};
+
+static void test_warnings(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(doubtful) / sizeof(doubtful[0]); i++) {
+        struct diag *diag = diag_new();
+        write_text("postern.conf", doubtful[i].text);
+        struct config *config = load(diag);
+        assert_non_null(config);
+        assert_int_equal(diag_warnings(diag), doubtful[i].message != NULL);
+        if (doubtful[i].message != NULL)
+            assert_says(diag, doubtful[i].text, doubtful[i].message);
+        config_unref(config);
+        diag_free(diag);
+    }
+}
+
 /* ---- the version of the language ---- */
 
 static const struct {
@@ -447,6 +481,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_snapshot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_warnings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_version, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large, setup, teardown),
     };

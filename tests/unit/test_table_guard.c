@@ -238,7 +238,7 @@ static void test_no_folder(void **state)
     EXPECT_LOG(fixture, "11 entries");
     put_users(fixture, "users", 1, 0, 0);
     table_refresh(table);
-    EXPECT_LOG(fixture, "a.test has 1 entries");
+    EXPECT_LOG(fixture, "a.test has 1 entry where");
     assert_int_equal(mkdir(folder, 0755), 0);
     put_users(fixture, "users", 12, 0, 0);
     table_refresh(table);
