@@ -56,7 +56,7 @@ LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lmilter -lspf2
 SRCS := $(wildcard src/*/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 CLI_OBJS := $(filter $(BUILD)/obj/src/cli/%,$(OBJS))
-LIB_OBJS := $(filter-out $(CLI_OBJS),$(OBJS))
+LIB_OBJS := $(filter-out $(CLI_OBJS),$(OBJS)) $(BUILD)/obj/src/help/texts.o
 SUPPORT_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -65,24 +65,44 @@ PROGRAM_OBJS := $(patsubst $(BUILD)/%,$(BUILD)/obj/%.o,$(UNIT) $(FUZZ) $(BENCH))
 LIB := $(BUILD)/libpostern.a
 SUPPORT := $(if $(SUPPORT_OBJS),$(BUILD)/libsupport.a)
 
+# What the replies mean: the rules and one file of texts per language become C, a manual page and
+# the help pages.
+HELP_FROM := etc/postern.conf $(sort $(wildcard etc/rules.d/*.conf)) src/help/own.conf \
+	src/help/texts/en.txt $(filter-out %/en.txt,$(sort $(wildcard src/help/texts/*.txt)))
+HELP_AWK = LC_ALL=C awk -f src/help/read.awk -f src/help/$(1).awk $(2) $(HELP_FROM)
+MADE_MAN := $(BUILD)/man/postern-replies.7
+
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 RUN_TESTS = POSTERN=$(BUILD)/postern tests/run $(TESTFLAGS)
 
-.PHONY: all help deps unit support check check-unit check-scenario check-asan check-tsan demo \
+.PHONY: all help deps unit support check check-unit check-scenario check-asan check-tsan demo site \
 	fuzz fuzz-run bench lint deb dist package-check install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/postern
+all: $(BUILD)/postern $(MADE_MAN)
 
 help:
-	@echo 'all check check-unit check-scenario check-asan check-tsan demo fuzz bench lint deb dist package-check'
+	@echo 'all check check-unit check-scenario check-asan check-tsan demo site fuzz bench lint deb dist package-check'
 	@echo 'install deps clean; variables: see the top of the Makefile'
 
 $(BUILD)/postern: $(CLI_OBJS) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/obj/src/help/texts.c: src/help/read.awk src/help/table.awk $(HELP_FROM)
+	$(call say,MAKE,$@)
+	$(Q)mkdir -p $(@D) && $(call HELP_AWK,table) >$@
+$(BUILD)/obj/src/help/texts.o: $(BUILD)/obj/src/help/texts.c include/postern/help.h | $(BUILD)/libs-found
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+$(MADE_MAN): src/help/read.awk src/help/mdoc.awk $(HELP_FROM)
+	$(call say,MAKE,$@)
+	$(Q)mkdir -p $(@D) && $(call HELP_AWK,mdoc) >$@
+site: src/help/read.awk src/help/site.awk src/help/style.css $(HELP_FROM)
+	$(call say,MAKE,$(BUILD)/site)
+	$(Q)mkdir -p $(BUILD)/site && $(call HELP_AWK,site,-v out=$(BUILD)/site -v style=src/help/style.css)
 
 $(LIB): $(LIB_OBJS)
 $(SUPPORT): $(SUPPORT_OBJS)
@@ -154,14 +174,16 @@ package-check: ; $(Q)scripts/deps build test package
 	+$(Q)$(MAKE) --no-print-directory all && tests/package/prepare $(BUILD)/package && \
 		$(RUN_TESTS) --package
 
-install: all
+install: all site
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DATADIR)/postern/rules.d \
+		$(DESTDIR)$(DATADIR)/postern/site \
 		$(DESTDIR)$(LIBEXECDIR)/postern $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	install -m 755 $(BUILD)/postern $(DESTDIR)$(SBINDIR)/postern
 	install -m 644 $(wildcard etc/rules.d/*.conf) $(DESTDIR)$(DATADIR)/postern/rules.d/
 	sed 's,/usr/share/postern,$(DATADIR)/postern,g' etc/postern.conf >$(BUILD)/postern.conf
 	test -e $(DESTDIR)$(CONFDIR)/postern.conf || \
 		install -m 644 $(BUILD)/postern.conf $(DESTDIR)$(CONFDIR)/postern.conf
+	install -m 644 $(BUILD)/site/*.html $(DESTDIR)$(DATADIR)/postern/site/
 	install -m 755 systemd/socket-folder $(DESTDIR)$(LIBEXECDIR)/postern/socket-folder
 	sed 's,/usr/sbin/postern,$(SBINDIR)/postern,g; s,/usr/libexec,$(LIBEXECDIR),g' \
 		systemd/postern.service >$(BUILD)/postern.service
@@ -170,7 +192,7 @@ install: all
 	install -m 644 systemd/postern.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/postern.conf
 	install -D -m 644 completions/postern.bash $(DESTDIR)$(BASHDIR)/postern
 	install -D -m 644 completions/_postern $(DESTDIR)$(ZSHDIR)/_postern
-	for page in $(wildcard man/*.[1-8]); do \
+	for page in $(wildcard man/*.[1-8]) $(MADE_MAN); do \
 		sed 's,/usr/share/postern,$(DATADIR)/postern,g; s,/usr/libexec,$(LIBEXECDIR),g' \
 			$$page >$(BUILD)/page && install -D -m 644 $(BUILD)/page \
 			$(DESTDIR)$(DATADIR)/man/man$${page##*.}/$${page##*/} || exit 1; \

@@ -31,6 +31,7 @@ struct cli_list {
 /* What shells may complete: words separated by blanks, or one of these; NULL where nobody knows. */
 #define CLI_FILES  "@file"
 #define CLI_TABLES "@table"
+#define CLI_CODES  "@code"
 
 struct cli_option {
     const char *name; /* without the dashes */
@@ -69,7 +70,8 @@ struct command {
 
 enum { CLI_MANY = 1000000 }; /* max_words without a limit */
 
-extern const struct command command_serve, command_check, command_explain, command_table;
+extern const struct command command_serve, command_check, command_explain, command_table,
+    command_code;
 
 /* All of them, in the order of the help. */
 extern const struct command *const cli_commands[];

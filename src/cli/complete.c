@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <postern/arena.h>
+#include <postern/help.h>
 #include <postern/log.h>
 #include <postern/table.h>
 #include <postern/words.h>
@@ -70,6 +71,13 @@ static void offer_tables(const char *path, const char *start, FILE *out)
     diag_free(diag);
 }
 
+static void offer_codes(const char *start, FILE *out)
+{
+    const struct help_language *language = &help_languages[0];
+    for (size_t i = 0; i < language->entry_count; i++)
+        offer(language->entries[i].key, start, language->entries[i].fields[HELP_TITLE], out);
+}
+
 static void offer_choices(const struct line *line, const char *choices, const char *start,
                           FILE *out)
 {
@@ -82,6 +90,10 @@ static void offer_choices(const struct line *line, const char *choices, const ch
     }
     if (strcmp(choices, CLI_TABLES) == 0) {
         offer_tables(line->config, start, out);
+        return;
+    }
+    if (strcmp(choices, CLI_CODES) == 0) {
+        offer_codes(start, out);
         return;
     }
     struct arena *arena = arena_new();

@@ -7,7 +7,7 @@
 #include <string.h>
 
 const struct command *const cli_commands[] = {&command_serve, &command_check, &command_explain,
-                                              &command_table};
+                                              &command_table, &command_code};
 const size_t cli_command_count = sizeof(cli_commands) / sizeof(cli_commands[0]);
 
 const struct command *cli_find(const char *name)
