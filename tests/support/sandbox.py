@@ -25,10 +25,24 @@ def inside():
     return os.environ.get(MARK)
 
 
+def refusal():
+    """Why this machine has no private namespaces for us; "" where it has."""
+    if os.geteuid() != 0:
+        return "that needs root"
+    tried = subprocess.run(UNSHARE + ["true"], stderr=subprocess.PIPE, text=True)
+    if tried.returncode == 0:
+        return ""
+    reason = tried.stderr.strip() or "unshare ended with %d" % tried.returncode
+    # The kernel changes the propagation of mounts only, and "/" must be one: in a plain chroot it
+    # is a folder like any other.
+    if not os.path.ismount("/") or "propagation" in reason:
+        reason += " (in a plain chroot / is no mount; bind it onto itself first: mount --bind DIR DIR)"
+    return reason
+
+
 def available():
     """True if this machine allows private namespaces."""
-    return os.geteuid() == 0 and \
-        subprocess.run(UNSHARE + ["true"], stderr=subprocess.DEVNULL).returncode == 0
+    return refusal() == ""
 
 
 def command(argv, private):
@@ -38,7 +52,8 @@ def command(argv, private):
     if private:
         argv = UNSHARE + [sys.executable, os.path.abspath(__file__), "--init"] + argv
     else:
-        print("sandbox: no private namespaces on this machine, going on without", file=sys.stderr)
+        print("sandbox: no private namespaces on this machine, going on without: " + refusal(),
+              file=sys.stderr)
     return argv, env
 
 
