@@ -31,8 +31,8 @@ enum {
     /* libmilter's, which MTAs are used to. */
     IDLE_MS = 7210 * 1000,
     PART_MS = 60 * 1000,
-    STARVED_MS = 500,       /* without a descriptor to spare */
-    REFUSALS_MS = 60 * 1000 /* one line in the log for all that come meanwhile */
+    STARVED_MS = 500,    /* without a descriptor to spare */
+    LINE_MS = 60 * 1000, /* one line in the log for all that happens meanwhile */
 };
 
 struct listener {
@@ -44,9 +44,8 @@ struct listener {
     struct net *allow;
     size_t allow_count;
     struct event *event, *again;
-    bool starved;
-    int64_t refused_at; /* the last line about that */
-    unsigned refused;   /* since then */
+    int64_t starved_at, refused_at; /* the last line about that; 0: none */
+    unsigned refused;               /* since then */
 };
 
 struct wire_front {
@@ -78,6 +77,16 @@ static struct wire_loop *least_used(const struct listener *listener)
     return least;
 }
 
+/* Whether it is time for another line, the last one having been at *LAST. */
+static bool is_due(int64_t *last)
+{
+    int64_t now = clock_ms();
+    if (*last != 0 && now - *last < LINE_MS)
+        return false;
+    *last = now;
+    return true;
+}
+
 /* A unix socket has permissions instead. */
 static bool may_connect(struct listener *listener, const struct sockaddr_storage *peer)
 {
@@ -88,12 +97,10 @@ static bool may_connect(struct listener *listener, const struct sockaddr_storage
     for (size_t i = 0; i < listener->allow_count; i++)
         if (net_contains(&listener->allow[i], &addr))
             return true;
-    int64_t now = clock_ms();
     listener->refused++;
-    if (listener->refused_at == 0 || now - listener->refused_at >= REFUSALS_MS) {
+    if (is_due(&listener->refused_at)) {
         log_warning("listen %s: %s may not connect (%u refused since the last such line)",
                     listener->name, addr_format(&addr, text), listener->refused);
-        listener->refused_at = now;
         listener->refused = 0;
     }
     return false;
@@ -101,13 +108,12 @@ static bool may_connect(struct listener *listener, const struct sockaddr_storage
 
 /* Without a descriptor the socket would be ready for ever: it rests for a moment, connections wait
  * in its queue. */
-static void starve(struct listener *listener)
+static void starve(struct listener *listener, int error)
 {
     const struct timeval moment = {.tv_usec = STARVED_MS * 1000};
-    if (!listener->starved)
+    if (is_due(&listener->starved_at))
         log_error("listen %s: no connection can be taken: %s; new ones wait", listener->name,
-                  strerror(errno));
-    listener->starved = true;
+                  strerror(error));
     event_del(listener->event);
     event_add(listener->again, &moment);
 }
@@ -128,13 +134,11 @@ static bool accept_one(struct listener *listener)
     int on = 1;
     int fd = accept4(listener->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            starve(listener);
-        return errno == ECONNABORTED || errno == EINTR;
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
+            starve(listener, error);
+        return error == ECONNABORTED || error == EINTR;
     }
-    if (listener->starved)
-        log_info("listen %s: connections are taken again", listener->name);
-    listener->starved = false;
     if (!may_connect(listener, &peer)) {
         close(fd);
         return true;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# front: any
 """The harness itself: real servers start, answer and stop, and what they did is seen."""
 
 import os

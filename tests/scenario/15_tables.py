@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# front: any
 # time limit: 150 s
 """Tables that change, shrink, vanish and break while mail comes in: nobody is called unknown who was known."""
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# front: any
 # time limit: 60 s
 """The commands: what they print, how they end, and that those that only tell change nothing."""
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# front: any
 # time limit: 60 s
 """The records: where they go, what never delays a reply, and what is in them."""
 

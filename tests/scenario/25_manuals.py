@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# front: any
 # time limit: 120 s
 """The examples in the manual pages and in the README: what they show is what happens.
 

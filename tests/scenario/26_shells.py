@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# front: any
 # time limit: 60 s
 """Completion in bash and zsh, held against what the help of postern says."""
 

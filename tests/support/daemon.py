@@ -26,9 +26,9 @@ def binary():
     return os.path.abspath(os.environ.get("POSTERN", os.path.join(ROOT, "build/postern")))
 
 
-def front():
-    """The statement for the front that this run is about (POSTERN_FRONT), on a line of others; "" where the default is
-    meant."""
+def front_statement():
+    """The statement for the front that this run is about (POSTERN_FRONT), to stand before others
+    in their line; "" where the default is meant."""
     name = os.environ.get("POSTERN_FRONT", "")
     return "front %s; " % name if name else ""
 
@@ -63,12 +63,13 @@ class Postern(Server):
     listen, resolver, budget if asked for, audit to a file). resolver: something with .at, or text
     after `servers`. mode: enforce or observe. listen: other statements inside the listen block.
     conf: a whole configuration instead, in which {dir} and {socket} are filled in. files: {name:
-    text} written into the daemon's folder first (reachable as {dir}/name)."""
+    text} written into the daemon's folder first (reachable as {dir}/name). front: another one than
+    that of this run."""
 
     name = "postern"
 
     def __init__(self, rules="", resolver=None, mode="enforce", listen="", conf=None, files=None,
-                 arguments=(), hostname="mx.example.test", env=None, start=True):
+                 arguments=(), hostname="mx.example.test", env=None, start=True, front=None):
         super().__init__()
         # Within 107 bytes, whatever the folder of the scenario is called.
         self.socket = os.path.join(self.dir, "postern.sock")
@@ -76,6 +77,7 @@ class Postern(Server):
         self.audit_path = os.path.join(self.dir, "audit")
         self.conf_path = os.path.join(self.dir, "postern.conf")
         self.rules, self.resolver, self.mode = rules, resolver, mode
+        self.front = "front %s; " % front if front else front_statement()
         self.listen, self.hostname, self.env = listen, hostname, dict(env or {})
         self.arguments, self.whole = list(arguments), conf
         self.notified, self.lock, self.reloads = [], threading.Lock(), 0
@@ -96,9 +98,9 @@ class Postern(Server):
         """The configuration as it is written to the file."""
         if self.whole is not None:
             whole = self._fill(self.whole)
-            return whole if whole.startswith("front ") else front() + whole
+            return whole if whole.startswith("front ") else self.front + whole
         servers = getattr(self.resolver, "at", self.resolver) or "127.0.0.1@9"
-        return front() + self._fill(
+        return self.front + self._fill(
             "hostname %s;\n"
             "state_dir %s;\n"
             "listen mx { socket %s; group postfix; perm 0660; mode %s; %s }\n"
@@ -240,4 +242,4 @@ def installed():
     return os.path.join(ROOT, "etc")
 
 
-__all__ = ["Postern", "binary", "command", "front", "installed", "record"]
+__all__ = ["Postern", "binary", "command", "front_statement", "installed", "record"]
