@@ -129,7 +129,9 @@ static void note_busy(struct wire_link *link, bool busy)
     link->counted = busy;
 }
 
-/* WHY: for the log; NULL where it is as it should be. */
+/* WHY: for the log; NULL where it is as it should be.  A session whose answer is on its way lives
+ * until it comes, which the engine's budgets bound: at this moment another thread may be writing
+ * the record of it. */
 static void link_end(struct wire_link *link, const char *why)
 {
     if (why != NULL)
@@ -142,7 +144,7 @@ static void link_end(struct wire_link *link, const char *why)
     link->room = NULL;
     close(link->fd);
     link->fd = -1;
-    if (wire_session_drop(&link->wire))
+    if (!link->wire.waits)
         link_free(link);
 }
 

@@ -35,7 +35,7 @@ unsigned wire_loop_busy(const struct wire_loop *loop);
 /* From now on connections end as soon as no transaction is under way in them.  Any thread. */
 void wire_loop_finish(struct wire_loop *loop);
 /* All connections end now, their transactions are dropped; sessions whose answer is on its way end
- * when it comes.  Any thread. */
+ * when it comes, and are counted until then.  Any thread. */
 void wire_loop_drop(struct wire_loop *loop);
 
 /* The thread's event loop, for what else it is to do. */

@@ -365,16 +365,6 @@ enum wire_state wire_session_answered(struct wire_session *wire, struct str *out
     return WIRE_READY;
 }
 
-bool wire_session_drop(struct wire_session *wire)
-{
-    if (wire->waits)
-        session_abort(wire->session);
-    /* The answer may have come inside that call. */
-    if (wire->answer != NULL)
-        wire->waits = false;
-    return !wire->waits;
-}
-
 bool wire_session_busy(const struct wire_session *wire)
 {
     return wire->session != NULL && session_busy(wire->session);

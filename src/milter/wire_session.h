@@ -69,14 +69,11 @@ enum wire_state wire_session_take(struct wire_session *wire, const struct wire_p
 /* The host's part of an answer that came late. */
 enum wire_state wire_session_answered(struct wire_session *wire, struct str *out);
 
-/* The peer is gone: a transaction is dropped.  True: the session may be freed; false: the host will
- * still hear of an answer, and then calls wire_session_answered() for nothing and frees it. */
-bool wire_session_drop(struct wire_session *wire);
-
 /* Whether a transaction is under way. */
 bool wire_session_busy(const struct wire_session *wire);
 
-/* Not while it waits. */
+/* Drops a transaction that is under way.  Not while it waits: its answer would have nowhere to go.
+ */
 void wire_session_fini(struct wire_session *wire);
 
 #endif

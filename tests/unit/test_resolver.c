@@ -367,8 +367,8 @@ static void *work(void *arg)
             dns_ask(dns, name, DNS_A, 8000, worker_done, worker, &worker->query);
         bool open = !answer;
 
-        pthread_mutex_unlock(&worker->lock);
         worker->answers += !open;
+        pthread_mutex_unlock(&worker->lock);
         dns_answer_unref(answer);
         if (open && i % 4 == 0) {
             pthread_mutex_lock(&worker->lock);

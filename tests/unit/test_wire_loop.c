@@ -228,19 +228,7 @@ static void test_waiting(void **state)
     close_stand(&stand);
 }
 
-/* Waits until from LEAST to MOST questions are in flight; how many. */
-static size_t wait_questions(const struct stand *stand, size_t least, size_t most)
-{
-    int64_t end = clock_ms() + 20000;
-    size_t count;
-    while ((count = rig_in_flight(stand->rig)) < least || count > most)
-        if (clock_ms() > end)
-            fail_msg("%zu questions in flight", count);
-        else
-            usleep(1000);
-    return count;
-}
-
+/* A session whose answer is on its way lives until it comes, its connection does not. */
 static void test_gone_while_waiting(void **state)
 {
     struct stand stand = open_stand(&patient);
@@ -249,15 +237,13 @@ static void test_gone_while_waiting(void **state)
     rcpt(fd, "held");
     rcpt(other, "held");
     assert_string_equal(hear(fd, 50), "silent");
-    assert_string_equal(hear(other, 50), "silent");
-    size_t both = wait_questions(&stand, 2, 100);
     close(fd);
-    wait_count(&stand, 1);
-    wait_questions(&stand, 1, both / 2);
     wire_loop_drop(stand.loop);
-    wait_count(&stand, 0);
-    wait_questions(&stand, 0, 0);
     assert_string_equal(hear(other, SOON), "closed");
+    assert_int_equal(wire_loop_busy(stand.loop), 0);
+    assert_int_equal(wire_loop_count(stand.loop), 2);
+    rig_release(stand.rig);
+    wait_count(&stand, 0);
     close(other);
     close_stand(&stand);
 }
