@@ -218,6 +218,8 @@ struct engine_session {
     struct wait wait;
     struct action action;
     struct record *records, **record_tail; /* to be sent when the lock was given back */
+    unsigned recording;                    /* threads that send some */
+    pthread_cond_t recorded;
 };
 
 /* ---- session.c: its lock and its life ---- */

@@ -98,8 +98,15 @@ void session_leave(struct engine_session *session)
     } else if (wait.active && !wait.expired && wait.deadline == NULL) {
         start_deadline(session);
     }
+    session->recording += records != NULL;
     pthread_mutex_unlock(&session->lock);
-    records_send(session->engine, records);
+    if (records != NULL) {
+        records_send(session->engine, records);
+        pthread_mutex_lock(&session->lock);
+        session->recording--;
+        pthread_cond_broadcast(&session->recorded);
+        pthread_mutex_unlock(&session->lock);
+    }
     if (settled)
         wait.done(wait.arg, &session->action);
     session_unref(session);
@@ -367,11 +374,20 @@ void engine_stage(struct engine_session *session, enum stage stage, engine_done 
     session_leave(session);
 }
 
+/* What a record shows dies with its transaction: one that another thread has in hand is gone in a
+ * moment. */
+static void enter_end(struct engine_session *session)
+{
+    session_enter(session);
+    while (session->recording > 0)
+        pthread_cond_wait(&session->recorded, &session->lock);
+}
+
 /* A front whose peer has gone may end a transaction while a stage waits: DONE is still called, and
  * hears "continue". */
 void engine_end(struct engine_session *session)
 {
-    session_enter(session);
+    enter_end(session);
     session->wait.cancelled = session->wait.active;
     end_transaction(session);
     session_leave(session);
@@ -412,7 +428,7 @@ void engine_close(struct engine_session *session)
 {
     if (session == NULL)
         return;
-    session_enter(session);
+    enter_end(session);
     session->wait.cancelled = session->wait.active;
     end_transaction(session);
     session_clear_span(session, SPAN_HELO);

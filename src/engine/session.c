@@ -29,6 +29,7 @@ struct engine_session *session_new(struct engine *engine, struct wiring *wiring,
     session->wiring = wiring;
     atomic_init(&session->refs, 1);
     pthread_mutex_init(&session->lock, NULL);
+    pthread_cond_init(&session->recorded, NULL);
     for (int i = 0; i < SESSION_SPANS; i++)
         session->spans[i].arena = arena_new();
     session->scratch = arena_new();
@@ -77,6 +78,7 @@ void session_unref(struct engine_session *session)
     }
     arena_free(session->scratch);
     arena_free(session->speech);
+    pthread_cond_destroy(&session->recorded);
     pthread_mutex_destroy(&session->lock);
     wiring_unref(session->wiring);
     free(session);
