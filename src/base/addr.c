@@ -154,15 +154,32 @@ static void format_ipv6(const uint8_t bytes[16], char text[ADDR_TEXT_SIZE])
     }
 }
 
+static char *format_octet(char *to, unsigned octet)
+{
+    if (octet >= 100)
+        *to++ = (char)('0' + octet / 100);
+    if (octet >= 10)
+        *to++ = (char)('0' + octet / 10 % 10);
+    *to++ = (char)('0' + octet % 10);
+    return to;
+}
+
+/* Every record and many questions name an address. */
+static void format_ipv4(const uint8_t *b, char *to)
+{
+    for (int i = 0; i < 4; i++) {
+        to = format_octet(to, b[i]);
+        *to++ = i < 3 ? '.' : '\0';
+    }
+}
+
 const char *addr_format(const struct addr *addr, char text[ADDR_TEXT_SIZE])
 {
-    const uint8_t *b = addr->bytes;
-
     text[0] = '\0';
     if (addr->family == ADDR_IPV4)
-        snprintf(text, ADDR_TEXT_SIZE, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+        format_ipv4(addr->bytes, text);
     else if (addr->family == ADDR_IPV6)
-        format_ipv6(b, text);
+        format_ipv6(addr->bytes, text);
     return text;
 }
 

@@ -25,6 +25,7 @@ enum {
     SPLITS_MAX = 5,          /* recipients of one session refused with 452 4.5.3 */
     REMOVALS_MAX = 200,      /* fields; the MTA walks the whole header for each */
     SPLIT_ENTRIES = 10000,
+    SPARE_ARENAS = 2, /* kept by a session */
     SPLIT_DAY_MS = 24 * 60 * 60 * 1000,
 };
 
@@ -213,6 +214,7 @@ struct engine_session {
     unsigned splits;                      /* recipients refused for the sake of a split */
     uint8_t *modes, *needed;              /* scratch: per rule, per slot */
     struct question *ready, **ready_tail; /* questions whose answer was known at once */
+    struct arena *spare[SPARE_ARENAS];    /* of recipients and messages, for the next ones */
     struct arena *scratch;
     struct arena *speech; /* action and records of the last stage */
     struct wait wait;
@@ -257,7 +259,10 @@ void session_clear_span(struct engine_session *session, enum span_kind kind);
  */
 void session_forget_faults(struct engine_session *session);
 struct recipient *recipient_new(struct engine_session *session, const char *path);
-void recipient_free(struct recipient *recipient);
+void recipient_free(struct engine_session *session, struct recipient *recipient);
+/* An empty arena, and one that is not needed any more. */
+struct arena *session_arena(struct engine_session *session);
+void session_spare(struct engine_session *session, struct arena *arena);
 
 /* ---- run.c: probes under way ---- */
 struct run {

@@ -133,10 +133,10 @@ static void end_transaction(struct engine_session *session)
     if (!tx->open)
         return;
     if (tx->last != NULL && !tx->last->taken)
-        recipient_free(tx->last);
+        recipient_free(session, tx->last);
     while (tx->taken != NULL) {
         struct recipient *next = tx->taken->next;
-        recipient_free(tx->taken);
+        recipient_free(session, tx->taken);
         tx->taken = next;
     }
     session_clear_span(session, SPAN_TRANSACTION);
@@ -190,7 +190,7 @@ void session_take_last(struct engine_session *session)
     if (tx->last == NULL || tx->last->taken)
         return;
     if (tx->last->refused) {
-        recipient_free(tx->last);
+        recipient_free(session, tx->last);
         tx->last = NULL;
         return;
     }

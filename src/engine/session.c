@@ -76,6 +76,8 @@ void session_unref(struct engine_session *session)
         arena_free(session->spans[i].arena);
         arena_free(session->spans[i].scratch);
     }
+    for (int i = 0; i < SPARE_ARENAS; i++)
+        arena_free(session->spare[i]);
     arena_free(session->scratch);
     arena_free(session->speech);
     pthread_cond_destroy(&session->recorded);

@@ -104,11 +104,34 @@ void session_forget_faults(struct engine_session *session)
     }
 }
 
+struct arena *session_arena(struct engine_session *session)
+{
+    for (int i = 0; i < SPARE_ARENAS; i++) {
+        struct arena *arena = session->spare[i];
+        session->spare[i] = NULL;
+        if (arena != NULL)
+            return arena;
+    }
+    return arena_new();
+}
+
+void session_spare(struct engine_session *session, struct arena *arena)
+{
+    for (int i = 0; i < SPARE_ARENAS; i++) {
+        if (session->spare[i] != NULL)
+            continue;
+        arena_reset(arena);
+        session->spare[i] = arena;
+        return;
+    }
+    arena_free(arena);
+}
+
 struct recipient *recipient_new(struct engine_session *session, const char *path)
 {
     const struct wiring *wiring = session->wiring;
-    struct recipient *recipient = xcalloc(1, sizeof(*recipient));
-    struct arena *arena = arena_new();
+    struct arena *arena = session_arena(session);
+    struct recipient *recipient = arena_alloc(arena, sizeof(*recipient));
 
     recipient->span.arena = arena;
     recipient->mailbox = mailbox_parse(arena, path);
@@ -119,11 +142,10 @@ struct recipient *recipient_new(struct engine_session *session, const char *path
     return recipient;
 }
 
-void recipient_free(struct recipient *recipient)
+void recipient_free(struct engine_session *session, struct recipient *recipient)
 {
     if (recipient == NULL)
         return;
     span_cancel(&recipient->span);
-    arena_free(recipient->span.arena);
-    free(recipient);
+    session_spare(session, recipient->span.arena);
 }

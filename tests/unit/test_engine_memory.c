@@ -20,6 +20,34 @@ enum { COUNTED = 0 };
 enum { COUNTED = 1 };
 #endif
 
+/* Allocations of this thread, counted where the allocator is glibc's own. */
+static _Thread_local size_t allocations;
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+void *__libc_malloc(size_t size);                /* NOLINT: glibc's names */
+void *__libc_calloc(size_t count, size_t size);  /* NOLINT */
+void *__libc_realloc(void *memory, size_t size); /* NOLINT */
+
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+    allocations++;
+    return __libc_realloc(memory, size);
+}
+#endif
+
+enum { MESSAGES = 20, ALLOCATIONS_MAX = 8 };
 enum { IDLE = 500, IDLE_MAX = 13 * 512, CHUNK = 65535, BODY_MAX = 512 * 1024 };
 
 static size_t held(void)
@@ -111,10 +139,48 @@ static void messages_cost_the_same_whatever_their_size(void **state)
     rig_free(rig);
 }
 
+static void ignore(void *arg, const struct action *action)
+{
+    assert_int_equal(action->kind, ACTION_CONTINUE);
+    ++*(unsigned *)arg;
+}
+
+/* A message to a known recipient, whose client and sender are known, too. */
+static void small_messages_allocate_little(void **state)
+{
+    struct rig *rig = rig_new(&(struct rig_options){.audit = "accepted no;"},
+                              "table ours { example.org; } recipients { domains ours; }"
+                              "rule u { when rcpt.status == unknown; reply 550 5.1.1 \"u\"; }"
+                              "rule d { when rcpt.status == unavailable; reply 451 4.3.0 \"d\"; }"
+                              "rule t { when client.ip in ours or helo == bad; accept; }");
+    struct engine_session *session = rig_session(rig);
+    size_t most = 0;
+    unsigned said = 0;
+
+    (void)state;
+    for (int i = 0; i < MESSAGES; i++) {
+        size_t before = allocations;
+        engine_mail(session, "<a@name.example>", NULL, NULL);
+        engine_stage(session, STAGE_MAIL, ignore, &said);
+        engine_rcpt(session, "<b@example.org>");
+        engine_stage(session, STAGE_RCPT, ignore, &said);
+        engine_stage(session, STAGE_MESSAGE, ignore, &said);
+        engine_end(session);
+        if (i > 0 && allocations - before > most)
+            most = allocations - before;
+    }
+    print_message("%zu allocations\n", most);
+    assert_int_equal(said, 3 * MESSAGES);
+    assert_in_range(most, 0, ALLOCATIONS_MAX);
+    engine_close(session);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_sessions_are_small),
+        cmocka_unit_test(small_messages_allocate_little),
         cmocka_unit_test(messages_cost_the_same_whatever_their_size),
     };
 
