@@ -37,9 +37,11 @@ sink = Sink()
 postern = Postern(RESULTS % "", resolver=fake)
 watcher = Postern(RESULTS % "", resolver=fake, mode="observe")
 plain = Postern("rule r { when sender.local == nobody; accept; }", resolver=fake)
-mx = Postfix(postern.milter, sink, ports=[{"smtpd_milters": watcher.milter}, {"smtpd_milters": plain.milter}])
-BOTH = mx, Sendmail(postern.milter, sink, ports=[watcher.milter, plain.milter])
-WATCHED, PLAIN = range(2)
+early = Postern("results { add spf dkim dmarc arc; } rule known { when client.ip in { 203.0.113.0/24 }; accept; }", resolver=fake)
+PORTS = [one.milter for one in (watcher, plain, early)]
+mx = Postfix(postern.milter, sink, ports=[{"smtpd_milters": one} for one in PORTS])
+BOTH = mx, Sendmail(postern.milter, sink, ports=PORTS)
+WATCHED, PLAIN, EARLY = range(3)
 
 
 def passed(mx, message, sender="x@example.net", addr="203.0.113.7", port=None, **more):
@@ -130,6 +132,20 @@ def _(mx):
     parts = [" ".join(part.split()) for part in ours.split(";")]
     matches(parts[1], r"^spf=temperror .*smtp\.mailfrom=example\.org$")
     same(parts[2:], ["iprev=permerror policy.iprev=203.0.113.8", "dnswl=none dns.zone=wl.example"])
+
+
+@case("what is found out for the results is in the record, too, where a rule has decided long before", on=BOTH)
+def _(mx):
+    fake.set("_dmarc.example.net", "TXT", "v=DMARC1; p=reject")
+    before = len(early.audit())
+    message = passed(mx, "From: a@example.net\nSubject: hello\n\nx\n", port=EARLY)
+    value, = named(message, "Authentication-Results")
+    parts = [" ".join(part.split()) for part in value.split(";")]
+    same(parts[1:], ["spf=pass smtp.mailfrom=example.net", "dkim=none", "dmarc=pass header.from=example.net policy.dmarc=reject", "arc=none"])
+    record = wait_until("the record", lambda: early.audit()[before:])[-1]
+    same((record["rule"], record["verdict"]), ("known", "accept"))
+    same((record["spf.result"], record["dkim.result"], record["dmarc.result"], record["dmarc.policy"], record["arc.result"]),
+         ("pass", "none", "pass", "reject", "none"))
 
 
 @case("observing changes nothing", on=BOTH)

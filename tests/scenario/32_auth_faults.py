@@ -5,6 +5,7 @@
 
 import base64
 import os
+import re
 import sys
 import threading
 import time
@@ -181,6 +182,25 @@ def fault_job(lookup, word):
 @case("each lookup, each way to fail: temperror, taken or 451 as the rules say, never 5xx, within the budget")
 def _():
     side_by_side(fault_job(lookup, word) for lookup in LOOKUPS for word in ("servfail", "refused", "silence", "truncate-dead", "garbage"))
+
+
+@case("451 4.7.24 and 4.7.5: which question failed, of whom, and that trying again helps")
+def _():
+    for lookup, rule, code, words in (("spf-record", "spf-temperror", "4.7.24", "SPF of @ could not be looked up \\(TXT @: .*\\), try again"),
+                                      ("dmarc-author", "dmarc-temperror", "4.7.5", "DMARC of @ could not be evaluated \\(DNS\\), try again"),
+                                      ("dkim-key", "dkim-temperror", "4.7.5", "Unable to verify signature: the signature of @ has a key that cannot be "
+                                                                              "fetched now: .*, try again")):
+        domain = lookup + "-told.example"
+        sender, text, name, kind, fact = LOOKUPS[lookup](domain, False)
+        if rule == "dkim-temperror":
+            # Nothing that DMARC would ask for.
+            text = sign(message(), domain, "s", rsa)
+        fake.fault(name, kind, "servfail")
+        reply, seconds, record = send(strict, sender, text)
+        same((reply.code, record["rule"]), (451, rule), repr(reply))
+        matches(re.sub(r"\n%s ?" % re.escape(code), " ", reply.text), "^%s %s" % (re.escape(code), words.replace("@", re.escape(domain))))
+        reply, seconds, record = send(plain, sender, text)
+        same((reply.code, record["verdict"], record[fact]), (250, "accept", "temperror"))
 
 
 def long_job(lookup):
