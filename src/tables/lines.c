@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "lines.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -202,37 +200,4 @@ char *lines_split(char *text)
         return end;
     *end = '\0';
     return lines_skip(end + 1);
-}
-
-bool nest_keyword(const char *text, const char *word)
-{
-    size_t length = strlen(word);
-
-    return strncasecmp(text, word, length) == 0 && !isalnum((unsigned char)text[length]);
-}
-
-bool nest_open(struct nest *nest, size_t rule, unsigned line, struct table_report *report)
-{
-    if (nest->depth == NEST_MAX) {
-        report_line(report, line, "'if' is nested more than %d deep", NEST_MAX);
-        return false;
-    }
-    nest->rules[nest->depth] = rule;
-    nest->lines[nest->depth++] = line;
-    return true;
-}
-
-size_t nest_close(struct nest *nest, unsigned line, struct table_report *report)
-{
-    if (nest->depth == 0) {
-        report_line(report, line, "'endif' without 'if'");
-        return SIZE_MAX;
-    }
-    return nest->rules[--nest->depth];
-}
-
-void nest_end(const struct nest *nest, struct table_report *report)
-{
-    for (unsigned i = 0; i < nest->depth; i++)
-        report_line(report, nest->lines[i], "this 'if' has no 'endif'");
 }

@@ -40,30 +40,4 @@ char *lines_skip(char *text);
  * "" for nothing. */
 char *lines_split(char *text);
 
-/*
- * if ... endif of Postfix's cidr and regular-expression tables.  The rules between are held in one
- * array; an `if` rule knows the index of the rule behind its `endif`.
- */
-enum { NEST_MAX = 64 };
-
-struct nest {
-    size_t rules[NEST_MAX];
-    unsigned lines[NEST_MAX];
-    unsigned depth;
-};
-
-/* Whether TEXT begins with the keyword WORD ("if", "endif"), in any case, and no letter or digit
- * behind it. */
-bool nest_keyword(const char *text, const char *word);
-
-/* Notes an `if`, which becomes rule RULE.  False with an error in REPORT when they are too deep. */
-bool nest_open(struct nest *nest, size_t rule, unsigned line, struct table_report *report);
-
-/* Takes an `endif`: returns the rule of its `if`; SIZE_MAX with an error in REPORT when there is
- * none. */
-size_t nest_close(struct nest *nest, unsigned line, struct table_report *report);
-
-/* At the end of the file: reports what was left open. */
-void nest_end(const struct nest *nest, struct table_report *report);
-
 #endif

@@ -2,7 +2,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 
 #include "keys.h"
-#include "lines.h"
+#include "ordered.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -18,8 +18,6 @@
  * groups, $$ for a dollar sign.  Keys are bytes, not characters, and are compared without case
  * unless the flag `i` turns that off.
  */
-enum op { OP_MATCH, OP_IF };
-
 enum {
     /* One pattern gives up after some milliseconds: what it would have said is then unknown. */
     MATCH_LIMIT = 100000,
@@ -27,25 +25,22 @@ enum {
     HEAP_LIMIT_KB = 4096,
 };
 
-struct rule {
-    enum op op;
-    bool negate;
-    bool groups; /* the value has $1 and the like */
+struct pattern {
     pcre2_code *code;
-    const char *pattern;
-    const char *value; /* both in the rules' text */
-    size_t after;      /* OP_IF: the rule behind its endif */
+    const char *text; /* in the rules' text */
+    bool groups;      /* the value has $1 and the like */
 };
 
 struct regex {
-    char *text; /* the file, cut up */
-    struct rule *rules;
-    size_t count;
-    size_t room;
-    size_t matches;
+    struct ordered ordered; /* its patterns are struct pattern */
     pcre2_match_context *limits;
     uint32_t groups_max;
 };
+
+static const struct pattern *pattern_of(const struct regex *regex, size_t i)
+{
+    return &((const struct pattern *)regex->ordered.patterns)[i];
+}
 
 static void regex_free(void *image)
 {
@@ -53,11 +48,10 @@ static void regex_free(void *image)
 
     if (regex == NULL)
         return;
-    for (size_t i = 0; i < regex->count; i++)
-        pcre2_code_free(regex->rules[i].code);
+    for (size_t i = 0; i < regex->ordered.count; i++)
+        pcre2_code_free(pattern_of(regex, i)->code);
     pcre2_match_context_free(regex->limits);
-    free(regex->rules);
-    free(regex->text);
+    ordered_free(&regex->ordered);
     free(regex);
 }
 
@@ -108,34 +102,33 @@ static size_t read_reference(const char *at, int *group)
     return (size_t)(digits - at) + length + (close != '\0' ? 1 : 0);
 }
 
-static bool check_value(struct rule *rule, uint32_t groups, const struct line *line,
-                        struct table_report *report)
+static bool check_value(const struct ordered_rule *rule, struct pattern *pattern, uint32_t groups,
+                        unsigned line, struct table_report *report)
 {
     for (const char *at = rule->value; (at = strchr(at, '$')) != NULL;) {
         int group;
         size_t length = read_reference(at, &group);
         if (length == 0) {
-            report_line(report, line->number,
-                        "'$' in the value is not understood: $1, ${1}, or $$");
+            report_line(report, line, "'$' in the value is not understood: $1, ${1}, or $$");
             return false;
         }
         if (group == 0 || group > (int)groups) {
-            report_line(report, line->number, "the value names group $%d; the pattern has %u",
-                        group, (unsigned)groups);
+            report_line(report, line, "the value names group $%d; the pattern has %u", group,
+                        (unsigned)groups);
             return false;
         }
         if (group > 0 && rule->negate) {
-            report_line(report, line->number, "a pattern with '!' has no groups to name");
+            report_line(report, line, "a pattern with '!' has no groups to name");
             return false;
         }
-        rule->groups = true;
+        pattern->groups = true;
         at += length;
     }
     return true;
 }
 
-static bool compile(struct regex *regex, struct rule *rule, const char *flags,
-                    const struct line *line, struct table_report *report)
+static bool compile(struct regex *regex, const struct ordered_rule *rule, struct pattern *pattern,
+                    const char *flags, unsigned line, struct table_report *report)
 {
     uint32_t options, groups = 0;
     PCRE2_SIZE offset;
@@ -144,21 +137,24 @@ static bool compile(struct regex *regex, struct rule *rule, const char *flags,
     int error;
 
     if (!read_flags(flags, &options, &wrong)) {
-        report_line(report, line->number, "unknown flag '%c'; there are i m s x A E U", wrong);
+        report_line(report, line, "unknown flag '%c'; there are i m s x A E U", wrong);
         return false;
     }
-    rule->code = pcre2_compile((PCRE2_SPTR)rule->pattern, PCRE2_ZERO_TERMINATED, options, &error,
-                               &offset, NULL);
-    if (rule->code == NULL) {
+    pattern->code = pcre2_compile((PCRE2_SPTR)pattern->text, PCRE2_ZERO_TERMINATED, options, &error,
+                                  &offset, NULL);
+    if (pattern->code == NULL) {
         pcre2_get_error_message(error, message, sizeof(message));
-        report_line(report, line->number, "%s, at byte %zu of the pattern", (const char *)message,
+        report_line(report, line, "%s, at byte %zu of the pattern", (const char *)message,
                     (size_t)offset + 1);
         return false;
     }
-    pcre2_pattern_info(rule->code, PCRE2_INFO_CAPTURECOUNT, &groups);
+    pcre2_pattern_info(pattern->code, PCRE2_INFO_CAPTURECOUNT, &groups);
     if (groups > regex->groups_max)
         regex->groups_max = groups;
-    return check_value(rule, groups, line, report);
+    if (check_value(rule, pattern, groups, line, report))
+        return true;
+    pcre2_code_free(pattern->code);
+    return false;
 }
 
 /* The end of the pattern: the delimiter that no backslash escapes; NULL when there is none. */
@@ -173,93 +169,53 @@ static char *pattern_end(char *pattern, char delimiter)
     return NULL;
 }
 
-static void read_pattern(struct regex *regex, enum op op, char *text, const struct line *line,
-                         struct nest *nest, struct table_report *report)
+static bool read_pattern(void *arg, char *text, unsigned line, struct ordered_rule *rule,
+                         void *place, struct table_report *report)
 {
-    struct rule rule = {.op = op};
+    struct pattern *pattern = place;
     char *end = NULL;
 
     for (; *text == '!'; text = lines_skip(text + 1))
-        rule.negate = !rule.negate;
+        rule->negate = !rule->negate;
     if (ispunct((unsigned char)*text) && *text != '\\')
         end = pattern_end(text + 1, *text);
     if (end == NULL) {
-        report_line(report, line->number, "expected /PATTERN/ and a value: '%s'", text);
-        return;
+        report_line(report, line, "expected /PATTERN/ and a value: '%s'", text);
+        return false;
     }
     *end = '\0';
-    rule.pattern = text + 1;
-    rule.value = lines_split(end + 1);
-    if (op == OP_IF && rule.value[0] != '\0') {
-        report_line(report, line->number, "there is something behind the pattern of 'if': '%s'",
-                    rule.value);
-        return;
-    }
-    if (!compile(regex, &rule, end + 1, line, report) ||
-        (op == OP_IF && !nest_open(nest, regex->count, line->number, report))) {
-        pcre2_code_free(rule.code);
-        return;
-    }
-    if (regex->count == regex->room) {
-        regex->room = regex->room == 0 ? 64 : regex->room * 2;
-        regex->rules = xrealloc(regex->rules, regex->room * sizeof(rule));
-    }
-    regex->rules[regex->count++] = rule;
-    regex->matches += op == OP_MATCH;
-}
-
-static void read_line(struct regex *regex, const struct line *line, struct nest *nest,
-                      struct table_report *report)
-{
-    if (nest_keyword(line->text, "if")) {
-        read_pattern(regex, OP_IF, lines_skip(line->text + 2), line, nest, report);
-    } else if (nest_keyword(line->text, "endif")) {
-        if (line->text[5] != '\0') {
-            report_line(report, line->number, "there is something behind 'endif'");
-            return;
-        }
-        size_t rule = nest_close(nest, line->number, report);
-        if (rule != SIZE_MAX)
-            regex->rules[rule].after = regex->count;
-    } else {
-        read_pattern(regex, OP_MATCH, line->text, line, nest, report);
-    }
+    pattern->text = text + 1;
+    rule->value = lines_split(end + 1);
+    return compile(arg, rule, pattern, end + 1, line, report);
 }
 
 static void *load(int fd, struct table_report *report)
 {
-    struct lines lines;
-    struct line line;
-    struct nest nest = {.depth = 0};
-
-    if (!lines_open(&lines, fd, true, report))
-        return NULL;
     struct regex *regex = xcalloc(1, sizeof(*regex));
-    regex->text = lines.data;
+
+    regex->ordered.pattern_size = sizeof(struct pattern);
     regex->limits = pcre2_match_context_create(NULL);
     if (regex->limits == NULL)
         abort();
     pcre2_set_match_limit(regex->limits, MATCH_LIMIT);
     pcre2_set_depth_limit(regex->limits, DEPTH_LIMIT);
     pcre2_set_heap_limit(regex->limits, HEAP_LIMIT_KB);
-    while (lines_next(&lines, &line))
-        read_line(regex, &line, &nest, report);
-    nest_end(&nest, report);
-    if (report->errors == 0)
+    if (ordered_load(&regex->ordered, fd, read_pattern, regex, report))
         return regex;
     regex_free(regex);
     return NULL;
 }
 
-static const char *expand(const struct rule *rule, const char *subject, pcre2_match_data *match,
+/* The value with what the groups have matched; GROUPS 0: it names none. */
+static const char *expand(const char *text_of_rule, const char *subject, pcre2_match_data *match,
                           int groups, struct arena *arena)
 {
     const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(match);
     struct str value = {0};
-    const char *at = rule->value;
+    const char *at = text_of_rule;
 
-    if (!rule->groups)
-        return arena_strdup(arena, rule->value);
+    if (groups == 0)
+        return arena_strdup(arena, text_of_rule);
     while (*at != '\0') {
         size_t plain = strcspn(at, "$");
         int group;
@@ -284,25 +240,27 @@ static enum table_status walk(const struct regex *regex, const struct table_prob
     size_t length = strlen(probe->text);
     size_t i = 0;
 
-    while (i < regex->count) {
-        const struct rule *rule = &regex->rules[i];
+    while (i < regex->ordered.count) {
+        const struct ordered_rule *rule = &regex->ordered.rules[i];
+        const struct pattern *pattern = pattern_of(regex, i);
         int groups =
-            pcre2_match(rule->code, (PCRE2_SPTR)probe->text, length, 0, 0, match, regex->limits);
+            pcre2_match(pattern->code, (PCRE2_SPTR)probe->text, length, 0, 0, match, regex->limits);
         if (groups < 0 && groups != PCRE2_ERROR_NOMATCH) {
             PCRE2_UCHAR message[160];
             pcre2_get_error_message(groups, message, sizeof(message));
             answer->problem =
-                arena_printf(probe->arena, "/%s/: %s", rule->pattern, (const char *)message);
+                arena_printf(probe->arena, "/%s/: %s", pattern->text, (const char *)message);
             return TABLE_UNAVAILABLE;
         }
         bool holds = (groups >= 0) != rule->negate;
-        if (holds && rule->op == OP_MATCH) {
+        if (holds && !rule->is_if) {
             answer->key =
-                arena_printf(probe->arena, "%s/%s/", rule->negate ? "!" : "", rule->pattern);
-            answer->value = expand(rule, probe->text, match, groups, probe->arena);
+                arena_printf(probe->arena, "%s/%s/", rule->negate ? "!" : "", pattern->text);
+            answer->value =
+                expand(rule->value, probe->text, match, pattern->groups ? groups : 0, probe->arena);
             return TABLE_FOUND;
         }
-        i = rule->op == OP_IF && !holds ? rule->after : i + 1;
+        i = ordered_next(&regex->ordered, i, holds);
     }
     return TABLE_ABSENT;
 }
@@ -323,13 +281,12 @@ static enum table_status find(const void *image, const struct table_probe *probe
 static size_t count(const void *image, int32_t today)
 {
     (void)today;
-    return ((const struct regex *)image)->matches;
+    return ((const struct regex *)image)->ordered.matches;
 }
 
 static void each_entry(const void *image, void (*each)(void *arg, const char *key), void *arg)
 {
-    for (size_t i = 0; i < ((const struct regex *)image)->matches; i++)
-        each(arg, "");
+    ordered_each(&((const struct regex *)image)->ordered, each, arg);
 }
 
 const struct table_backend table_backend_regex = {

@@ -153,7 +153,7 @@ static void test_bad_lines(void **state)
         {"cidr \t192.0.2.1 x\n", ":1: the first line begins with blanks"},
         {"cidr endif\n", ":1: 'endif' without 'if'"},
         {"cidr endif x\n", ":1: there is something behind 'endif'"},
-        {"cidr if 192.0.2.1 x\nendif\n", ":1: there is something behind the network of 'if'"},
+        {"cidr if 192.0.2.1 x\nendif\n", ":1: there is something behind the pattern of 'if'"},
         {"cidr \nif 192.0.2.1\n", ":2: this 'if' has no 'endif'"},
         {"regex /abc x\n", ":1: expected /PATTERN/ and a value: '/abc x'"},
         {"regex abc x\n", ":1: expected /PATTERN/"},
