@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from daemon import front_statement
 from harness import *
 
 enter_sandbox()
@@ -25,10 +26,15 @@ def conf(*listens):
     return "".join(listens) + CONF
 
 
+def fronted(text):
+    """The text for the front of this run, unless it names one."""
+    return text if text.startswith("front ") else front_statement() + text
+
+
 def serve(text, path=None):
     """Runs a daemon that is expected not to start: (exit status, what it said to syslog and standard error)."""
     place = folder("refused")
-    text = text.replace("{dir}", place)
+    text = fronted(text.replace("{dir}", place))
     os.mkdir(place + "/state")
     before = len(Syslog.shared().lines())
     status, out, err = command("serve", "-f", "-c", write(place + "/postern.conf", text), seconds=20)
@@ -39,7 +45,7 @@ def serve(text, path=None):
 
 def check(text):
     place = folder("checked")
-    return command("check", "-c", write(place + "/postern.conf", text.replace("{dir}", place)))
+    return command("check", "-c", write(place + "/postern.conf", fronted(text.replace("{dir}", place))))
 
 
 def speaks(postern):
@@ -163,8 +169,8 @@ def _():
             ("inet:0.0.0.0:8895", "could claim any client address"), ("inet:192.0.2.1:8895", "could claim any client address"),
             ("inet6:[::]:8895", "could claim any client address"), ("inet6:[2001:db8::1]:8895", "could claim any client address")]
     rows = [("listen mx { socket \"%s\"; }\n" % name, words) for name, words in rows]
-    rows += [("listen a { socket unix:{dir}/a; }\nlisten b { socket unix:{dir}/b; }\n", "libmilter serves one socket a process"),
-             ("listen mx { socket inet:127.0.0.1:8895; allow 192.0.2.0/24; }\n", "allow cannot be kept"),
+    rows += [("front libmilter; listen a { socket unix:{dir}/a; }\nlisten b { socket unix:{dir}/b; }\n", "libmilter serves one socket a process"),
+             ("front libmilter; listen mx { socket inet:127.0.0.1:8895; allow 192.0.2.0/24; }\n", "allow cannot be kept"),
              ("listen mx { perm 0660; }\n", "socket"), ("", "listen")]
     for listens, words in rows:
         status, said = serve(conf(listens))
