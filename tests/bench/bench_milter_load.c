@@ -360,8 +360,8 @@ static void receive(struct load *load, struct peer *peer)
 
 /* ---- the loop ---- */
 
-/* Peers whose time has come; returns the milliseconds to the next one, at most 100. */
-static int run_due(struct load *load)
+/* Peers whose time has come; returns the nanoseconds to the next one, at most 100 ms. */
+static int64_t run_due(struct load *load)
 {
     int64_t now = now_ns();
     int64_t next = now + 100000000;
@@ -383,7 +383,7 @@ static int run_due(struct load *load)
         if (peer->due != 0 && peer->due < next)
             next = peer->due;
     }
-    return next <= now ? 0 : (int)((next - now + 999999) / 1000000);
+    return next <= now ? 0 : next - now;
 }
 
 static void note_idle(struct load *load)
@@ -417,10 +417,13 @@ static void run(struct load *load)
     struct epoll_event events[256];
     int64_t begun = now_ns();
     measure_from_here(load);
+    /* Clients that pause do not all do so at once. */
+    double pause = (load->options.think + load->options.round_trip) * 1e6;
     for (unsigned i = 0; i < load->peer_count; i++)
-        load->peers[i].due = begun;
+        load->peers[i].due = begun + (int64_t)(pause * i / load->peer_count);
     while (!enough(load, begun)) {
-        int count = epoll_wait(load->epoll, events, 256, run_due(load));
+        struct timespec rest = {.tv_nsec = run_due(load)};
+        int count = epoll_pwait2(load->epoll, events, 256, &rest, NULL);
         for (int i = 0; i < count; i++) {
             struct peer *peer = events[i].data.ptr;
             if (peer->fd < 0)
