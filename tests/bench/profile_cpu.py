@@ -52,16 +52,20 @@ def take(report, what, program, server, *arguments):
         "parts": dict(parts.most_common()), "functions": dict(functions.most_common(60))}
 
 
-def told(report, what, name, count=5):
-    """The shares in words: parts, and the functions of postern's own that weigh most."""
+def told(report, what, name, count=6):
+    """What a message costs, in words: microseconds by part, and the heaviest functions there that
+    are not the kernel's or a library's for everybody."""
     found = report.profiles.get(what, {}).get(name)
     if not found:
-        return "no profile: perf " + report.found.get("perf", "was not asked")
-    own = [(one, share) for one, share in found["functions"].items()
+        return "no profile: perf %s" % report.found.get("perf", "was not asked")
+    cost = report.median(what, name, connections=8)
+    own = [(one.split(":")[1], share) for one, share in found["functions"].items()
            if one.split(":")[0] in ("postern", "libmilter", "libopendkim")]
-    return "%s; %s" % (
-        ", ".join("%s %.1f %%" % one for one in found["parts"].items() if one[1] >= 1),
-        ", ".join("%s %.1f %%" % (one.split(":")[1], share) for one, share in own[:count]))
+    return "%s %.0f us: %s%s" % (
+        name, cost, ", ".join("%s %.1f" % (part, share * cost / 100)
+                              for part, share in found["parts"].items() if share >= 1),
+        "; of it " + ", ".join("%s %.1f" % (one, share * cost / 100)
+                                 for one, share in own[:count]))
 
 
 def share(report, what, name, *parts):
