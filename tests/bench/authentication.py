@@ -101,15 +101,16 @@ def measure_full(report, found, fronts, dns, place, options):
     daemons, subjects = start(report, found, fronts, dns)
     rounds = 1 if options.quick else 3
     judged = [0, 0]
-    plan = {8: rounds, 64: rounds, 1: rounds if options.full else 1,
-            256: rounds if options.full else 1}
+    few = rounds if options.full else 1
+    plan = {8: rounds, 64: min(2 * few, rounds), 1: few, 256: few}
     for at in range(rounds):
         for connections in [one for one, times in plan.items() if at < times]:
             for subject in subjects:
                 daemon = subject.server if subject.server in daemons else None
                 before = WARMUP if not subject.warm else max(WARMUP // 4, connections)
+                brief = options.quick or connections in (1, 256)
                 got = one_load(report, found["bench_milter_load"], LOAD, subject.server,
-                               1 if options.quick else 1.5, *subject.arguments(place, connections),
+                               1 if brief else 1.5, *subject.arguments(place, connections),
                                keep_records=True)
                 if daemon:
                     found_right = judge(report, daemon, got["accepted"] + before)

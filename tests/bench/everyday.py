@@ -78,7 +78,7 @@ def measure_messages(report, found, daemons, seconds):
 
 
 def measure(report, found, fronts, texts, options):
-    seconds = 1 if options.quick else 2
+    seconds = 2 if options.full else 1
     dns = Nsd(texts)
     print("start-up and check ...", flush=True)
     measure_start(report, dns)

@@ -41,8 +41,10 @@ def measure(report, found, fronts, texts, place, options):
     probe.stop()
     for at in range(1 if options.quick else 2):
         for idle in LEVELS:
-            makers = [lambda front=front: Daemon(conf, front) for front in fronts]
-            if at == 0 or options.full:
+            again = at > 0 and not options.full  # the front whose targets these are
+            makers = [lambda front=front: Daemon(conf, front)
+                      for front in (fronts[-1:] if again else fronts)]
+            if not again:
                 makers.insert(0, lambda: NullFilter(found["bench_null_filter"], steps,
                                                     "null, same steps"))
             for make in makers:

@@ -20,7 +20,8 @@ COUNTED = (("decide_100_rules", "decide"), ("decide_100_rules_message", "decide"
            ("domain_canonical", "domain_canonical"))
 DKIM = (("dkim_unsigned_10k_us", "DKIM, 10 kB unsigned"),
         ("dkim_10k_us", "DKIM, 10 kB, RSA-2048, key kept"),
-        ("dkim_1M_us", "DKIM, 1 MB, relaxed body"), ("dkim_1M_simple_us", "DKIM, 1 MB, simple body"),
+        ("dkim_1M_us", "DKIM, 1 MB, relaxed body"),
+        ("dkim_1M_simple_us", "DKIM, 1 MB, simple body"),
         ("key_decoding_us", "decoding such a key in OpenSSL"))
 
 

@@ -12,8 +12,8 @@ from report import load
 
 # What a file that code was loaded from is called in the tables.
 PARTS = ((r"^\[", "kernel"), (r"^libcrypto", "libcrypto"), (r"^libopendkim", "libopendkim"),
-         (r"^libmilter", "libmilter"), (r"^(libc|ld-linux)", "libc"), (r"^libunbound", "libunbound"),
-         (r"^libevent", "libevent"), (r"^postern$", "postern"))
+         (r"^libmilter", "libmilter"), (r"^(libc|ld-linux)", "libc"),
+         (r"^libunbound", "libunbound"), (r"^libevent", "libevent"), (r"^postern$", "postern"))
 
 
 def part_of(name):
@@ -64,7 +64,7 @@ def told(report, what, name, count=6):
     return "%s %.0f us: %s%s" % (
         name, cost, ", ".join("%s %.1f" % (part, share * cost / 100)
                               for part, share in found["parts"].items() if share >= 1),
-        "; of it " + ", ".join("%s %.1f" % (one, share * cost / 100)
+        ("; of it " if own else "") + ", ".join("%s %.1f" % (one, share * cost / 100)
                                  for one, share in own[:count]))
 
 

@@ -100,7 +100,8 @@ def waiting(targets, front):
     targets.add(front, "cold", "the same / longest chain of DNS alone",
                 one and one["wait_per_chain"],
                 "a key's name stands in the header, which comes after the reply to RCPT")
-    targets.add(front, "at once", "%d such clients at once: mean wait / that of one" % latency.MANY, many and one and many["mean_wait_ms"] / one["mean_wait_ms"],
+    targets.add(front, "at once", "%d such clients at once: mean wait / that of one" % latency.MANY,
+                many and one and many["mean_wait_ms"] / one["mean_wait_ms"],
                 many and one and "%.1f ms and %.1f ms; %d cold messages are %.0f ms of processor "
                 "time for postern alone, beside name servers and load program on %d cores" % (
                     many["mean_wait_ms"], one["mean_wait_ms"], latency.MANY,
