@@ -400,8 +400,9 @@ static const struct wire_host host = {is_here, answered};
 
 static void expire(struct wire_loop *home, struct links *list, int64_t limit, const char *why)
 {
-    struct wire_link *link;
-    while ((link = list->first) != NULL && link->since <= limit) {
+    struct wire_link *next;
+    for (struct wire_link *link = list->first; link != NULL && link->since <= limit; link = next) {
+        next = link->next;
         /* The engine has limits of its own. */
         if (link->state == WIRE_WAITS && link->out == NULL)
             enlist(link, &home->quiet, limit + home->times.idle_ms);
