@@ -367,6 +367,9 @@ enum wire_state wire_session_answered(struct wire_session *wire, struct str *out
 
 bool wire_session_busy(const struct wire_session *wire)
 {
+    /* While it waits, the session is another thread's. */
+    if (wire->waits)
+        return wire->command != 'C' && wire->command != 'H';
     return wire->session != NULL && session_busy(wire->session);
 }
 
