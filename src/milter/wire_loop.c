@@ -398,17 +398,24 @@ static const struct wire_host host = {is_here, answered};
 
 /* ---- the loop ---- */
 
-static void expire(struct wire_loop *home, struct links *list, int64_t limit, const char *why)
+/* Ends those that were enlisted up to LIMIT; returns since when the oldest of the others is there,
+ * or -1. */
+static int64_t expire(struct wire_loop *home, const struct links *list, int64_t limit,
+                      const char *why)
 {
-    struct wire_link *next;
-    for (struct wire_link *link = list->first; link != NULL && link->since <= limit; link = next) {
+    struct wire_link *link, *next;
+    int64_t oldest = -1;
+    for (link = list->first; link != NULL && link->since <= limit; link = next) {
         next = link->next;
-        /* The engine has limits of its own. */
-        if (link->state == WIRE_WAITS && link->out == NULL)
-            enlist(link, &home->quiet, limit + home->times.idle_ms);
-        else
+        if (link->state != WIRE_WAITS || link->out != NULL) {
             link_end(link, why);
+            continue;
+        }
+        /* The engine has limits of its own. */
+        oldest = limit + home->times.idle_ms;
+        enlist(link, &home->quiet, oldest);
     }
+    return link != NULL ? link->since : oldest;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -418,12 +425,14 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     home->tick_at = 0;
-    expire(home, &home->pressed, now - home->times.part_ms, "half a packet, and then nothing");
-    expire(home, &home->quiet, now - home->times.idle_ms, "it was silent for too long");
-    if (home->pressed.first != NULL)
-        set_tick(home, home->pressed.first->since + home->times.part_ms, now);
-    if (home->quiet.first != NULL)
-        set_tick(home, home->quiet.first->since + home->times.idle_ms, now);
+    int64_t pressed =
+        expire(home, &home->pressed, now - home->times.part_ms, "half a packet, and then nothing");
+    int64_t quiet =
+        expire(home, &home->quiet, now - home->times.idle_ms, "it was silent for too long");
+    if (pressed >= 0)
+        set_tick(home, pressed + home->times.part_ms, now);
+    if (quiet >= 0)
+        set_tick(home, quiet + home->times.idle_ms, now);
 }
 
 struct adoption {
