@@ -4,10 +4,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -34,8 +36,9 @@ struct sink {
     enum sink_kind kind;
     const char *name; /* for messages: "syslog", "journal", the path */
     int fd;           /* -1: not open */
+    bool begun;       /* the file was written to since it was opened */
     bool torn;        /* the file ends in half a line */
-    bool stuck;       /* syslog did not read in time: not waited for again until it does */
+    bool stuck;       /* the reader did not read in time: not waited for again until it does */
     time_t warned;    /* monotonic */
     uint64_t failed;  /* since then */
 };
@@ -65,7 +68,9 @@ static bool open_sink(struct sinks *sinks, const char *to, char **error)
     } else if (strncmp(to, "file:", 5) == 0) {
         sink->kind = SINK_FILE;
         sink->name += 5;
-        sink->fd = open(sink->name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+        /* O_NONBLOCK is for a FIFO: without a reader it is refused, and none can hold us up. */
+        sink->fd = open(sink->name,
+                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
         if (sink->fd < 0) {
             if (asprintf(error, "cannot open %s for audit records: %s", sink->name,
                          strerror(errno)) < 0)
@@ -206,6 +211,46 @@ static bool write_journal(struct sinks *sinks, const struct queued *record, cons
 
 /* ---- files ---- */
 
+/* Whether whoever wrote to the file before left half a line at its end.  A file that cannot be read
+ * is taken to be as it should. */
+static bool ends_torn(const struct sink *sink)
+{
+    struct stat status;
+    char last = '\n';
+
+    if (fstat(sink->fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+        return false;
+    int fd = open(sink->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    if (pread(fd, &last, 1, status.st_size - 1) != 1)
+        last = '\n';
+    close(fd);
+    return last != '\n';
+}
+
+static ssize_t write_once(const struct sink *sink, const struct iovec *parts, int count)
+{
+    ssize_t written;
+
+    do
+        written = writev(sink->fd, parts, count);
+    while (written < 0 && errno == EINTR);
+    return written;
+}
+
+/* A disk takes at once what it takes; the reader of a FIFO is given a moment. */
+static ssize_t write_parts(struct sink *sink, const struct iovec *parts, int count)
+{
+    struct pollfd room = {.fd = sink->fd, .events = POLLOUT};
+    ssize_t written = write_once(sink, parts, count);
+
+    if (written < 0 && errno == EAGAIN && !sink->stuck && poll(&room, 1, SEND_WAIT_S * 1000) == 1)
+        written = write_once(sink, parts, count);
+    sink->stuck = written < 0 && errno == EAGAIN;
+    return written;
+}
+
 static bool write_file(struct sinks *sinks, struct sink *sink, const struct queued *record,
                        const char *line)
 {
@@ -216,6 +261,9 @@ static bool write_file(struct sinks *sinks, struct sink *sink, const struct queu
     size_t length = 0;
     ssize_t written;
 
+    if (!sink->begun)
+        sink->torn = ends_torn(sink);
+    sink->begun = true;
     localtime_r(&record->when.tv_sec, &tm);
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
     strftime(zone, sizeof(zone), "%z", &tm);
@@ -227,9 +275,7 @@ static bool write_file(struct sinks *sinks, struct sink *sink, const struct queu
     parts[2] = plain_field("\n");
     for (int part = 0; part < 3; part++)
         length += parts[part].iov_len;
-    do
-        written = writev(sink->fd, parts, 3);
-    while (written < 0 && errno == EINTR);
+    written = write_parts(sink, parts, 3);
     /* A whole line ends in a line break, a part of one has none but that of the line before. */
     if (written > 0)
         sink->torn = (size_t)written < length && !(sink->torn && written == 1);

@@ -264,6 +264,55 @@ static void counts_what_a_full_disk_refuses(void **state)
     expect_file(place->path, "id=A verdict=\"re ject\"\n[^\n]*\n" LINE_HEAD "id=D[^\n]*\n$");
 }
 
+/* Whoever was stopped while the disk was full left half a line. */
+static void ends_the_half_line_of_another(void **state)
+{
+    struct place *place = *state;
+    char *error = NULL;
+    FILE *file = fopen(place->path, "w");
+
+    fputs("whole\nid=A verd", file);
+    fclose(file);
+    for (int i = 0; i < 2; i++) {
+        struct audit *audit = audit_open(&place->options, &error);
+        write_one(audit, "B");
+        audit_close(audit);
+    }
+    expect_file(place->path,
+                "^whole\nid=A verd\n" LINE_HEAD "id=B[^\n]*\n" LINE_HEAD "id=B[^\n]*\n$");
+}
+
+/* Nobody waits for the reader of a FIFO: not to be there, nor to read on. */
+static void a_fifo_holds_nobody_up(void **state)
+{
+    struct place *place = *state;
+    struct audit_counters counters = {0};
+    char octets[4096], *error = NULL;
+
+    assert_int_equal(mkfifo(place->path, 0600), 0);
+    assert_null(audit_open(&place->options, &error));
+    assert_non_null(strstr(error, strerror(ENXIO)));
+    free(error);
+    int reader = open(place->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    struct audit *audit = audit_open(&place->options, &error);
+    assert_non_null(audit);
+    for (int i = 0; i < 3000; i++)
+        write_one(audit, "A");
+    for (int i = 0; i < 1000 && counters.written + counters.failed < 3000; i++) {
+        usleep(10000);
+        audit_count(audit, &counters);
+    }
+    assert_int_equal(counters.written + counters.failed, 3000);
+    assert_true(counters.failed > 0);
+    /* It reads again. */
+    while (read(reader, octets, sizeof(octets)) > 0)
+        continue;
+    write_one(audit, "B");
+    audit_close(audit);
+    assert_true(read(reader, octets, sizeof(octets)) > 0);
+    close(reader);
+}
+
 /* ---- the queue ---- */
 
 enum { WRITERS = 4, EACH = 500 };
@@ -332,6 +381,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(says_what_cannot_be_opened, make_place, remove_place),
         cmocka_unit_test_setup_teardown(reopens_after_a_rotation, make_place, remove_place),
         cmocka_unit_test_setup_teardown(counts_what_a_full_disk_refuses, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(ends_the_half_line_of_another, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(a_fifo_holds_nobody_up, make_place, remove_place),
         cmocka_unit_test_setup_teardown(loses_nothing_under_load, make_place, remove_place),
         cmocka_unit_test_setup_teardown(drops_when_the_queue_is_full, make_place, remove_place),
     };
