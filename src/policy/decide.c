@@ -425,6 +425,14 @@ void decide_needs(const struct policy *policy, const struct view *view, const ui
     }
 }
 
+/* Whether a final rule whose condition can be any of SET may be where the walk ends.  One that is
+ * either false or in fault need not be known any better. */
+static bool may_end(const struct rule *rule, unsigned set)
+{
+    return (set & (TRUTH_TRUE | TRUTH_OPEN)) != 0 ||
+           ((set & TRUTH_FAULT) != 0 && rule->on_fault_defer);
+}
+
 void decide_marks(const struct policy *policy, const struct view *view, const uint8_t *modes,
                   enum stage now, uint8_t *fired, uint8_t *headers)
 {
@@ -439,7 +447,7 @@ void decide_marks(const struct policy *policy, const struct view *view, const ui
             continue;
         set = truth(&sight, rule->when);
         if (is_final(rule, modes)) {
-            if (set != TRUTH_FALSE && !(set == TRUTH_FAULT && !rule->on_fault_defer))
+            if (may_end(rule, set))
                 return;
         } else if (set == TRUTH_TRUE) {
             if (modes[i] == RULE_OBSERVES && fired != NULL)

@@ -349,6 +349,21 @@ static void test_marks(void **state)
     fixture_set(fixture, "client.local=no dnsbl.score=1 helo=!");
     check_marks(fixture, "-------");
     fixture_free(fixture);
+    /* A rule that is either false or in fault ends no walk: it is not waited for, nor in the way.
+     */
+    fixture = fixture_new(
+        "rule a { when client.name == x.example and dnsbl.score > 1; reply 550 5.7.1 \"x\"; }\n"
+        "rule b { when client.name == x.example and dnsbl.score > 1; accept; }\n"
+        "rule c { when helo == x; header \"X-A: b\"; }\n"
+        "rule d { when client.name == x.example and dnsbl.score > 1; quarantine \"x\";\n"
+        "    on_fault defer; }\n"
+        "rule e { when helo == x; header \"X-A: b\"; }\n");
+    assert_non_null(fixture->policy);
+    fixture_set(fixture, "helo=x client.name=! dnsbl.score=?");
+    check_marks(fixture, "--h--");
+    fixture_set(fixture, "dnsbl.score=0");
+    check_marks(fixture, "--h-h");
+    fixture_free(fixture);
 }
 
 /* ---- message policies ---- */
