@@ -9,6 +9,51 @@
  * The engine itself: the present configuration, the number of sessions, the housekeeping.
  */
 
+/* ---- the listeners ---- */
+
+static struct known_listener *find_listener(const struct engine *engine, const char *name)
+{
+    struct known_listener *known = engine->listeners;
+
+    while (known != NULL && strcmp(known->name, name) != 0)
+        known = known->next;
+    return known;
+}
+
+static const struct listen_options *next_listen(const struct listen_options *listen)
+{
+    return (const struct listen_options *)(const void *)listen->head.next;
+}
+
+static void note_listeners(struct engine *engine, const struct config *config)
+{
+    for (const struct listen_options *listen = config->listens; listen != NULL;
+         listen = next_listen(listen)) {
+        struct known_listener *known = find_listener(engine, listen->head.name);
+        if (known == NULL) {
+            size_t size = strlen(listen->head.name) + 1;
+            known = xcalloc(1, sizeof(*known) + size);
+            memcpy(known->name, listen->head.name, size);
+            known->next = engine->listeners;
+            engine->listeners = known;
+        }
+        known->observes = listen->mode == LISTEN_OBSERVE;
+    }
+}
+
+bool engine_observes(struct engine *engine, const struct wiring *wiring, const char *listener)
+{
+    for (const struct listen_options *listen = wiring->config->listens; listen != NULL;
+         listen = next_listen(listen))
+        if (strcmp(listen->head.name, listener) == 0)
+            return listen->mode == LISTEN_OBSERVE;
+    pthread_mutex_lock(&engine->lock);
+    const struct known_listener *known = find_listener(engine, listener);
+    bool observes = known != NULL && known->observes;
+    pthread_mutex_unlock(&engine->lock);
+    return observes;
+}
+
 /* ---- the configurations in use ---- */
 
 /* The present one from now on; returns the one before. */
@@ -17,6 +62,7 @@ static struct wiring *enlist(struct engine *engine, struct wiring *wiring)
     struct wiring *old;
 
     pthread_mutex_lock(&engine->lock);
+    note_listeners(engine, wiring->config);
     wiring->engine = engine;
     wiring->next = engine->wirings;
     wiring->link = &engine->wirings;
@@ -89,6 +135,10 @@ void engine_free(struct engine *engine)
         pthread_cond_wait(&engine->idle, &engine->lock);
     pthread_mutex_unlock(&engine->lock);
     wiring_unref(engine->wiring);
+    for (struct known_listener *next; engine->listeners != NULL; engine->listeners = next) {
+        next = engine->listeners->next;
+        free(engine->listeners);
+    }
     split_free(engine->split);
     pthread_cond_destroy(&engine->idle);
     pthread_mutex_destroy(&engine->lock);

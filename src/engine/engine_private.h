@@ -417,18 +417,30 @@ void record_add(struct engine_session *session, const struct record_what *what);
 void records_send(struct engine *engine, const struct record *records);
 
 /* ---- engine.c ---- */
+
+/* A listener that some configuration has named, and its mode when one last did. */
+struct known_listener {
+    struct known_listener *next;
+    bool observes;
+    char name[];
+};
+
 struct engine {
     struct engine_options options;
-    pthread_mutex_t lock; /* guards wiring, wirings and sessions */
+    pthread_mutex_t lock; /* guards wiring, wirings, listeners and sessions */
     pthread_cond_t idle;
     struct wiring *wiring;  /* the present one */
     struct wiring *wirings; /* all that somebody refers to, as sessions keep theirs */
     size_t wiring_count;
+    struct known_listener *listeners;
     size_t sessions;
     struct split_memory *split;
     unsigned char random[256]; /* octets for ids, from the kernel; under the lock */
     size_t random_left;
 };
+/* Whether sessions of LISTENER observe.  A socket stays open when its listen block goes, and must
+ * not begin to refuse mail for that. */
+bool engine_observes(struct engine *engine, const struct wiring *wiring, const char *listener);
 /* Fills TO with COUNT (at most 256) random octets. */
 void engine_random(struct engine *engine, unsigned char *to, size_t count);
 void engine_session_gone(struct engine *engine);

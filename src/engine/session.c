@@ -53,10 +53,7 @@ struct engine_session *session_new(struct engine *engine, struct wiring *wiring,
     session->needed = arena_alloc(arena, wiring->layout->count);
     session_fill_absent(session, NULL, SPAN_CONNECTION);
     session_fill_absent(session, NULL, SPAN_HELO);
-    for (const struct listen_options *listen = wiring->config->listens; listen != NULL;
-         listen = (const struct listen_options *)(const void *)listen->head.next)
-        if (strcmp(listen->head.name, session->listener) == 0)
-            session->observe = listen->mode == LISTEN_OBSERVE;
+    session->observe = engine_observes(engine, wiring, session->listener);
     return session;
 }
 

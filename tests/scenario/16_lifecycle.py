@@ -182,6 +182,26 @@ def _():
     postern.reload()
 
 
+@case("a listener that observes refuses nothing when its block is renamed, until the restart")
+def _():
+    other = Postern(OLD, mode="observe")
+
+    def answer():
+        with Milter(other.socket) as milter:
+            milter.greet()
+            milter.mail("<x@example.net>")
+            return milter.rcpt("<word@example.test>").word
+    same(answer(), "continue")
+    other.write_conf(conf=other.text().replace("listen mx ", "listen renamed ").replace("mode observe", "mode enforce"))
+    other.reload()
+    other.wait_message("the listen block has changed: that takes a restart")
+    same(answer(), "continue")
+    other.stop()
+    other.start()
+    same(answer(), "reply")
+    other.stop()
+
+
 @case("hundreds of SIGHUPs while mail flows: nothing is refused, deferred or lost")
 def _():
     with Traffic() as traffic:
