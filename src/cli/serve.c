@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -206,14 +207,16 @@ static void log_counters(const struct daemon *daemon)
 
 /* ---- signals ---- */
 
-/* The handlers' only state: a pipe to the main thread. */
+/* The handlers' only state: what was told, a bit for each number, and a pipe that wakes the main
+ * thread. */
+static atomic_uint told;
 static int signal_pipe[2] = {-1, -1};
 
 static void on_signal(int number)
 {
-    unsigned char byte = (unsigned char)number;
     int saved = errno;
-    (void)!write(signal_pipe[1], &byte, 1);
+    atomic_fetch_or(&told, 1U << number);
+    (void)!write(signal_pipe[1], "", 1);
     errno = saved;
 }
 
@@ -233,13 +236,15 @@ static int take_signals(void)
 
 /* ---- keeping house ---- */
 
-/* The next signal within WAIT milliseconds, or 0. */
-static int next_signal(int64_t wait)
+/* What was told within WAIT milliseconds.  However often, it is told once: the end does not wait
+ * behind a hundred reloads. */
+static unsigned take_told(int64_t wait)
 {
     struct pollfd ready = {.fd = signal_pipe[0], .events = POLLIN};
-    unsigned char byte;
+    char octets[512];
     poll(&ready, 1, wait > 0 ? (int)wait : 0);
-    return read(signal_pipe[0], &byte, 1) == 1 ? byte : 0;
+    (void)!read(signal_pipe[0], octets, sizeof(octets));
+    return atomic_exchange(&told, 0);
 }
 
 /* Returns whether the daemon ends because it was told to. */
@@ -247,20 +252,15 @@ static bool keep_house(struct daemon *daemon)
 {
     int64_t next = clock_ms() + TICK_MS;
     while (!front_ended(daemon->front)) {
-        switch (next_signal(next - clock_ms())) {
-        case SIGHUP:
-            reload(daemon);
-            break;
-        case SIGUSR1:
-            log_counters(daemon);
-            break;
-        case SIGINT:
-        case SIGTERM:
+        unsigned now = take_told(next - clock_ms());
+        if ((now & (1U << SIGTERM | 1U << SIGINT)) != 0) {
             log_info("stopping; %u transactions under way", front_busy(daemon->front));
             return true;
-        default:
-            break;
         }
+        if ((now & 1U << SIGHUP) != 0)
+            reload(daemon);
+        if ((now & 1U << SIGUSR1) != 0)
+            log_counters(daemon);
         if (clock_ms() >= next) {
             engine_tick(daemon->engine);
             next = clock_ms() + TICK_MS;
@@ -282,15 +282,15 @@ static void log_serving(const struct config *config)
 
 static int serve(struct daemon *daemon)
 {
-    bool told = false;
+    bool asked = false;
     if (take_signals() == 0 && start(daemon) == 0) {
         log_serving(daemon->config);
         sd_notify(0, "READY=1");
-        told = keep_house(daemon);
+        asked = keep_house(daemon);
         sd_notify(0, "STOPPING=1");
     }
     stop(daemon);
-    return told ? EXIT_DONE : EXIT_TROUBLE;
+    return asked ? EXIT_DONE : EXIT_TROUBLE;
 }
 
 struct serve_options {

@@ -202,6 +202,19 @@ def _():
     other.stop()
 
 
+@case("SIGTERM does not wait behind reloads that were asked for before")
+def _():
+    users = "".join("user%d@example.test\n" % number for number in range(100000))
+    other = Postern("table users file:{dir}/users;\nrule user { when rcpt in users; reply 550 5.7.1 \"no\"; }\n", files={"users": users})
+    for _ in range(400):
+        other.process.send_signal(signal.SIGHUP)
+        # Signals that have not been taken yet are one.
+        time.sleep(0.003)
+    start = time.monotonic()
+    other.stop(10)
+    expect(time.monotonic() - start < 5 * SLOW, "it took %.1f s" % (time.monotonic() - start))
+
+
 @case("hundreds of SIGHUPs while mail flows: nothing is refused, deferred or lost")
 def _():
     with Traffic() as traffic:
