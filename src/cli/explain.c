@@ -49,25 +49,34 @@ static const struct session_answer *await(struct waiter *waiter)
 
 /* ---- what is kept of the answers ---- */
 
+/* The reply that is spoken, or would be if the listen block did not only observe. */
+static const struct reply *reply_of(const struct action *action)
+{
+    return action->kind == ACTION_REPLY || action->observed ? action->reply : NULL;
+}
+
+/* With mode observe the words of the records. */
 static const char *verdict_word(const struct action *action)
 {
+    const struct reply *reply = reply_of(action);
+    bool observed = action->observed;
+    if (reply != NULL && reply->code >= 500)
+        return observed ? "would-reject" : "reject";
+    if (reply != NULL)
+        return observed ? "would-defer" : "defer";
     switch (action->verdict.kind) {
     case VERDICT_ACCEPT:
         return "accept";
     case VERDICT_QUARANTINE:
-        return "quarantine";
-    case VERDICT_REPLY:
-        if (action->kind == ACTION_REPLY)
-            return action->reply->code >= 500 ? "reject" : "defer";
-        return "none";
+        return observed ? "would-quarantine" : "quarantine";
     case VERDICT_FAULT:
         return "defer";
+    case VERDICT_REPLY:
     case VERDICT_NONE:
     case VERDICT_OPEN:
         break;
     }
-    return action->kind == ACTION_REPLY ? (action->reply->code >= 500 ? "reject" : "defer")
-                                        : "none";
+    return "none";
 }
 
 static struct explained_step *keep(struct explained *explained, enum stage stage, const char *what,
@@ -86,9 +95,10 @@ static struct explained_step *keep(struct explained *explained, enum stage stage
         action->verdict.rule >= 0)
         step->rule = explained->config->policy->rules[action->verdict.rule].name;
     step->refused = action->kind == ACTION_REPLY;
-    if (step->refused)
+    step->observed = action->observed;
+    if (reply_of(action) != NULL)
         step->reply = reply_format(explained->arena, action->reply);
-    if (action->kind == ACTION_QUARANTINE)
+    if (action->verdict.kind == VERDICT_QUARANTINE && action->reason != NULL)
         step->reason = arena_strdup(explained->arena, action->reason);
     step->header_count = action->header_count;
     step->headers = arena_alloc(explained->arena, (action->header_count + 1) * sizeof(char *));
@@ -152,6 +162,8 @@ static const char *get_macro(void *arg, const char *name)
         return options->auth != NULL ? "PLAIN" : NULL;
     if (strcmp(name, "{client_ptr}") == 0)
         return options->name;
+    if (strcmp(name, "{daemon_name}") == 0)
+        return options->daemon;
     return NULL;
 }
 
@@ -185,7 +197,8 @@ static void play(struct explained *explained, struct session *session,
     const char *mail[] = {arena_printf(explained->arena, "<%s>", options->from), NULL};
     session_mail(session, mail, &macros, on_answer, &waiter);
     const char *what = arena_printf(explained->arena, "MAIL FROM:%s", mail[0]);
-    bool refused = keep(explained, STAGE_MAIL, what, await(&waiter))->refused;
+    /* What would be refused is over, for the engine, too. */
+    bool refused = keep(explained, STAGE_MAIL, what, await(&waiter))->reply != NULL;
     size_t taken = 0;
     for (size_t i = 0; i < options->rcpts.count && !refused; i++) {
         const char *rcpt[] = {arena_printf(explained->arena, "<%s>", options->rcpts.items[i]),
@@ -195,7 +208,7 @@ static void play(struct explained *explained, struct session *session,
         struct explained_step *step = keep(explained, STAGE_RCPT, what, await(&waiter));
         step->recipient = options->rcpts.items[i];
         step->facts = keep_recipient_facts(explained, session);
-        taken += step->refused ? 0 : 1;
+        taken += step->reply != NULL ? 0 : 1;
     }
     keep_all_facts(explained, session);
     if (taken > 0 && message != NULL)
@@ -219,12 +232,13 @@ static int explain(const struct explain_options *options, struct config *config,
         .dns = resolver_dns(resolver), .loop = loop, .everything = true};
     struct engine *engine = engine_new(&engine_options, config);
     engine_tick(engine);
-    struct session *session =
-        session_open(engine, config->listens != NULL ? config->listens->head.name : "");
+    struct session *session = session_open(engine, options->listener);
     /* Values are fed as they stand in the file. */
     session_leading_space(session, true);
-    struct explained explained = {
-        .arena = arena_new(), .config = config, .layout = config->policy->layout};
+    struct explained explained = {.arena = arena_new(),
+                                  .config = config,
+                                  .listener = options->listener,
+                                  .layout = config->policy->layout};
     explained.facts =
         arena_alloc(explained.arena, explained.layout->count * sizeof(explained.facts[0]));
     explained.steps =
@@ -254,6 +268,19 @@ static const char *bare(struct arena *arena, const char *path)
     return path;
 }
 
+/* The block that was asked for, or the first one.  NULL after a message on stderr. */
+static const char *find_listener(const struct config *config, const char *name)
+{
+    const struct block_head *head = config->listens != NULL ? &config->listens->head : NULL;
+    if (name == NULL)
+        return head != NULL ? head->name : "";
+    for (; head != NULL; head = head->next)
+        if (strcmp(head->name, name) == 0)
+            return head->name;
+    fprintf(stderr, "postern: there is no listen block '%s' ('postern check' shows them)\n", name);
+    return NULL;
+}
+
 static int run_with(const struct command *command, struct explain_options *options,
                     struct arena *arena)
 {
@@ -274,7 +301,8 @@ static int run_with(const struct command *command, struct explain_options *optio
     struct config *config = cli_load(options->config, true);
     if (config == NULL)
         return EXIT_TROUBLE;
-    int result = explain(options, config, message);
+    options->listener = find_listener(config, options->listener);
+    int result = options->listener != NULL ? explain(options, config, message) : EXIT_TROUBLE;
     config_unref(config);
     return result;
 }
@@ -306,6 +334,9 @@ static const struct cli_option rows[] = {
     ROW("from", CLI_VALUE, "ADDRESS", NULL, from, "the reverse-path; \"\" is the null sender"),
     ROW("rcpt", CLI_LIST, "ADDRESS", NULL, rcpts, "a recipient; may be repeated"),
     ROW("auth", CLI_VALUE, "USER", NULL, auth, "the client is authenticated as USER"),
+    ROW("listener", CLI_VALUE, "NAME", NULL, listener,
+        "it comes through this listen block; default: the first"),
+    ROW("daemon", CLI_VALUE, "NAME", NULL, daemon, "what the MTA calls its daemon (mta.daemon)"),
     ROW("message", CLI_VALUE, "FILE", CLI_FILES, message,
         "the message; without it the end of message is not reached"),
     ROW("brief", CLI_FLAG, NULL, NULL, brief, "the dialogue alone, without the facts behind it"),
@@ -318,7 +349,8 @@ static const struct cli_option rows[] = {
 const struct command command_explain = {
     .name = "explain",
     .arguments = "[-c FILE] --client IP [--name NAME] --helo HELO --from ADDRESS --rcpt ADDRESS... "
-                 "[--auth USER] [--message FILE] [--brief | --json] | --id ID [AUDIT...]",
+                 "[--auth USER] [--listener NAME] [--daemon NAME] [--message FILE] [--brief | "
+                 "--json] | --id ID [AUDIT...]",
     .summary = "Plays a transaction against the real checks and shows facts, rules and replies",
     CLI_OPTIONS(rows),
     .choices = CLI_FILES,

@@ -10,7 +10,7 @@
 
 /* What `postern explain` was asked, what it found, and its two ways of showing it. */
 struct explain_options {
-    const char *config, *id, *client_text, *name, *helo, *from, *auth, *message;
+    const char *config, *id, *client_text, *name, *helo, *from, *auth, *message, *listener, *daemon;
     struct cli_list rcpts;
     struct addr client;
     bool json, brief;
@@ -34,10 +34,11 @@ struct message *message_read(struct arena *arena, const char *path);
 struct explained_step {
     enum stage stage;
     const char *what;    /* "RCPT TO:<...>" */
-    const char *verdict; /* accept reject defer quarantine none */
+    const char *verdict; /* accept reject defer quarantine none, or would-reject and so on */
     const char *rule;    /* "" for none */
     bool refused;
-    const char *reply;    /* refused: as on the wire */
+    bool observed;        /* it would have been said, but the listen block only observes */
+    const char *reply;    /* refused or observed: as on the wire */
     const char *reason;   /* quarantine */
     const char **headers; /* "Name: value" that would be added */
     size_t header_count;
@@ -48,6 +49,7 @@ struct explained_step {
 struct explained {
     struct arena *arena;
     const struct config *config;
+    const char *listener; /* name of the listen block that the client came through */
     const struct layout *layout;
     struct value *facts; /* by slot; recipient's are in the steps */
     struct explained_step *steps;

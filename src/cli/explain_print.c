@@ -18,7 +18,7 @@ static const struct explained_step *summary(const struct explained *explained)
     if (last->stage != STAGE_RCPT)
         return last;
     for (size_t i = 1; i < explained->step_count; i++)
-        if (!explained->steps[i].refused)
+        if (explained->steps[i].reply == NULL)
             return &explained->steps[i];
     return &explained->steps[1];
 }
@@ -138,13 +138,13 @@ static void print_facts(const struct explained *explained, const struct value *v
             print_fact(explained, &explained->layout->slots[i], &values[i], out);
 }
 
-static void print_reply(const char *reply, FILE *out)
+static void print_reply(const char *reply, const char *before, FILE *out)
 {
     const char *line = reply;
     while (line != NULL && *line != '\0') {
         const char *end = strstr(line, "\r\n");
         int length = end != NULL ? (int)(end - line) : (int)strlen(line);
-        fprintf(out, "  < %.*s\n", length, line);
+        fprintf(out, "%s%.*s\n", before, length, line);
         line = end != NULL ? end + 2 : NULL;
     }
 }
@@ -168,8 +168,8 @@ static void print_step(const struct explained *explained, const struct explained
     fputs("  > ", out);
     cli_put_clean(step->what, out);
     fputc('\n', out);
-    if (step->reply != NULL)
-        print_reply(step->reply, out);
+    if (step->refused)
+        print_reply(step->reply, "  < ", out);
     else
         fprintf(out, "  < %s\n", step->stage == STAGE_MESSAGE ? "250 taken" : "250 goes on");
     const char *style = verdict_style(step->verdict, out), *plain = term_style(out, TERM_PLAIN);
@@ -178,6 +178,13 @@ static void print_step(const struct explained *explained, const struct explained
                 rule->file, rule->line);
     else if (step->rule[0] != '\0')
         fprintf(out, "    %s%s%s by %s\n", style, step->verdict, plain, step->rule);
+    if (step->observed && step->reply == NULL)
+        fprintf(out, "    listen %s only observes: the message stays as it is\n",
+                explained->listener);
+    if (step->observed && step->reply != NULL) {
+        fprintf(out, "    listen %s only observes; with mode enforce:\n", explained->listener);
+        print_reply(step->reply, "      < ", out);
+    }
     if (step->reason != NULL)
         fprintf(out, "    held: %s\n", step->reason);
     for (size_t i = 0; i < step->header_count; i++)
@@ -209,7 +216,7 @@ void explain_print_text(const struct explained *explained, bool brief, FILE *out
     }
     for (size_t i = 0; i < explained->step_count; i++)
         print_step(explained, &explained->steps[i], out);
-    if (!explained->message_given && !summary(explained)->refused)
+    if (!explained->message_given && summary(explained)->reply == NULL)
         fputs("  > DATA\n  < 354 (no --message was given: rules of the message were not tried)\n",
               out);
 }

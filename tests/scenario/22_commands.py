@@ -135,6 +135,37 @@ def _():
               "  > DATA\n  < 354 (no --message was given: rules of the message were not tried)\n")
 
 
+@case("explain with mode observe tells what would be said, in the words of the records")
+def _():
+    text = read(CONF).replace("listen mx {", "listen mx { mode observe;")
+    conf = write(PLACE + "/observe.conf", text + 'listen two { socket unix:%s/two.sock; }\n'
+                 'rule door { when listener == "two" and mta.daemon == "submission" and header(subject) == "door"; reply 550 5.7.1 "log in"; }\n' % PLACE)
+    nobody = ["explain", "-c", conf, *PLAIN, "--rcpt", "nobody@example.test"]
+    status, out, err = command(*nobody, "--brief")
+    same(status, 0, err)
+    same(re.sub(r"ref \w+", "ref ID", out), "  > MAIL FROM:<x@example.net>\n  < 250 goes on\n  > RCPT TO:<nobody@example.test>\n"
+         "  < 250 goes on\n    would-reject by rule unknown (observe.conf:11)\n    listen mx only observes; with mode enforce:\n"
+         "      < 550 5.1.1 <nobody@example.test>: User unknown (ref ID)\n")
+    data = json.loads(command(*nobody, "--json")[1])
+    same((data["verdict"], data["rule"], data["stage"]), ("would-reject", "unknown", "rcpt"))
+    has(data["reply"], "550 5.1.1 ")
+    alice = ["explain", "-c", conf, *PLAIN, "--rcpt", "alice@example.test", "--brief"]
+    for subject, words in (("hold", "would-quarantine by rule hold"), ("worm", "would-reject by rule worm"),
+                           ("none", "none")):
+        out = command(*alice, "--message", message("observe", "From: x@example.net\nSubject: %s\n\nx\n" % subject))[1]
+        has(out, "  < 250 taken\n")
+        expect(subject == "none" or words in out, out)
+    # The other door, by name.
+    alice += ["--message", message("door", "From: x@example.net\nSubject: door\n\nx\n")]
+    has(command(*alice, "--listener", "two", "--daemon", "submission")[1], "    reject by rule door")
+    expect("door" not in command(*alice, "--listener", "two", "--daemon", "smtp")[1], "the door is not asked for")
+    expect("door" not in command(*alice, "--daemon", "submission")[1], "the door is not asked for")
+    status, out, err = command(*alice, "--listener", "three")
+    same((status, out), (1, ""))
+    has(err, "no listen block 'three'")
+    os.unlink(conf)
+
+
 @case("check shows each rule with its place, where it speaks, and what is looked up")
 def _():
     status, out, err = command("check", "-c", CONF)
