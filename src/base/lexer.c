@@ -302,13 +302,20 @@ static struct token symbol(struct lexer *lexer, enum token_kind kind, const char
     };
 }
 
-static struct token bad_symbol(struct lexer *lexer, const char *remedy)
+static struct token bad_symbol(struct lexer *lexer, size_t length, const char *remedy)
 {
-    struct place at = place_at(lexer, lexer->pos, 1);
+    struct place at = place_at(lexer, lexer->pos, length);
+    const char *symbol = lexer->source->text + lexer->pos;
 
-    diag_error(lexer->diag, &at, "unexpected '%c'; %s", byte_at(lexer, 0), remedy);
-    lexer->pos++;
+    diag_error(lexer->diag, &at, "unexpected '%.*s'; %s", (int)length, symbol, remedy);
+    lexer->pos += length;
     return bad_token(&at);
+}
+
+/* A word may hold the byte, but none is made of these two alone. */
+static bool is_double_ampersand(const struct lexer *lexer)
+{
+    return byte_at(lexer, 0) == '&' && byte_at(lexer, 1) == '&' && !is_word_byte(byte_at(lexer, 2));
 }
 
 static struct token read_token(struct lexer *lexer)
@@ -338,14 +345,16 @@ static struct token read_token(struct lexer *lexer)
         return equal ? symbol(lexer, TOKEN_GE, ">=") : symbol(lexer, TOKEN_GT, ">");
     case '=':
         return equal ? symbol(lexer, TOKEN_EQ, "==")
-                     : bad_symbol(lexer, "equality is '==', and options take no '='");
+                     : bad_symbol(lexer, 1, "equality is '==', and options take no '='");
     case '!':
         return equal ? symbol(lexer, TOKEN_NE, "!=")
-                     : bad_symbol(lexer, "negation is 'not', inequality '!='");
+                     : bad_symbol(lexer, 1, "negation is 'not', inequality '!='");
     case '"':
     case '\'':
         return read_string(lexer, (char)c);
     default:
+        if (is_double_ampersand(lexer))
+            return bad_symbol(lexer, 2, "conditions are joined with 'and'");
         return is_word_byte(c) ? read_word(lexer) : read_unknown(lexer);
     }
 }

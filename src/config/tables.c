@@ -36,7 +36,15 @@ static void parse_entries(struct reading *reading, struct lexer *lexer,
             add_entry(reading, table, &room, &entry);
             if (lexer_peek(lexer)->kind == TOKEN_CLOSE || lexer_accept(lexer, TOKEN_SEMICOLON))
                 continue;
-            lexer_expect(lexer, TOKEN_SEMICOLON, "';' behind the entry");
+            token = lexer_peek(lexer);
+            if (token->kind == TOKEN_WORD || token->kind == TOKEN_STRING)
+                diag_error(
+                    reading->diag, &token->at,
+                    "expected ';' behind the entry, found '%s'; entries with values stand in "
+                    "a file: table %s file:PATH;",
+                    token->text, table->name);
+            else
+                lexer_expect(lexer, TOKEN_SEMICOLON, "';' behind the entry");
         } else if (token->kind == TOKEN_END) {
             diag_error(reading->diag, &table->at, "table '%s' has no closing '}'", table->name);
             return;

@@ -44,7 +44,67 @@ static void warn_of_hostname(struct reading *reading, const struct policy *polic
     }
 }
 
+static bool has_block(const struct block_head *head, const char *name)
+{
+    for (; head != NULL; head = head->next)
+        if (strcmp(head->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The fact whose values are names of blocks: of which ones; NULL for other facts. */
+static const struct block_head *names_of(const struct config *config, const char *fact,
+                                         const char **keyword)
+{
+    static const char *const lists[] = {
+        "dnsbl.lists",        "dnsbl.name",        "rhsbl.helo.lists", "rhsbl.helo.name",
+        "rhsbl.sender.lists", "rhsbl.sender.name", "rhsbl.from.lists", "rhsbl.from.name"};
+
+    *keyword = "listen";
+    if (strcmp(fact, "listener") == 0)
+        return config->listens != NULL ? &config->listens->head : NULL;
+    *keyword = NULL;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        if (strcmp(fact, lists[i]) == 0)
+            *keyword = "dnsbl";
+    return *keyword != NULL ? config_blocks(config, *keyword) : NULL;
+}
+
+/* A name of a block that there is not: the test is never true. */
+static void warn_of_names(struct reading *reading, const struct policy *policy,
+                          const struct rule *rule, const struct cond *cond)
+{
+    const char *keyword;
+    const struct block_head *head;
+
+    for (size_t i = 0; i < cond->part_count; i++)
+        warn_of_names(reading, policy, rule, cond->parts[i]);
+    if (cond->kind != COND_TEST)
+        return;
+    head = names_of(&reading->all->config, policy->layout->slots[cond->slot].name, &keyword);
+    for (size_t i = 0; i < cond->operand_count && keyword != NULL; i++)
+        if (cond->operands[i].text[0] != '\0' && !has_block(head, cond->operands[i].text))
+            diag_warning(reading->diag, &cond->at,
+                         "rule '%s' asks for '%s', but there is no %s block of that name",
+                         rule->name, cond->operands[i].text, keyword);
+}
+
+/* %{help} is empty then, and the sentence around it says nothing. */
+static void warn_of_help(struct reading *reading, const struct rule *rule)
+{
+    if (rule->text == NULL || strstr(rule->text, "%{help}") == NULL ||
+        reading->all->config.help_url[0] != '\0')
+        return;
+    diag_warning(reading->diag, &rule->text_at,
+                 "rule '%s' shows %%{help}, but help_url is not set, so that nothing stands there",
+                 rule->name);
+}
+
 void config_warn(struct reading *reading, const struct policy *policy)
 {
     warn_of_hostname(reading, policy);
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        warn_of_names(reading, policy, &policy->rules[i], policy->rules[i].when);
+        warn_of_help(reading, &policy->rules[i]);
+    }
 }

@@ -159,10 +159,17 @@ static struct cond *in_table(struct policy_builder *builder, const struct subjec
 {
     const struct slot *slot = slot_of(builder, subject->slot);
     struct subject derived = *subject;
+    struct net net;
+    bool had_host_bits;
 
     if (layout_find(builder->facts, table->text) != SLOT_NONE) {
         builder_error(builder, &table->at,
                       "'%s' is a fact, and facts cannot be compared with each other", table->text);
+        return no_test(builder, &subject->at);
+    }
+    if (slot->type == FACT_IP && net_parse(table->text, &net, &had_host_bits)) {
+        builder_error(builder, &table->at, "one network stands in braces, too: '%s in { %s }'",
+                      slot->name, table->text);
         return no_test(builder, &subject->at);
     }
     if (!is_textual(slot) && slot->type != FACT_IP && slot->type != FACT_SET) {
@@ -226,6 +233,14 @@ static struct cond *parse_has(struct policy_builder *builder, struct lexer *lexe
 
 /* ---- matches ---- */
 
+/* Whether a pattern is written as Postfix's and Perl's are, /.../ with flags behind it. */
+static bool stands_in_slashes(const char *text)
+{
+    const char *last = strrchr(text, '/');
+
+    return text[0] == '/' && last > text && strspn(last + 1, "imsx") == strlen(last + 1);
+}
+
 static struct cond *parse_matches(struct policy_builder *builder, struct lexer *lexer,
                                   const struct subject *subject)
 {
@@ -257,6 +272,11 @@ static struct cond *parse_matches(struct policy_builder *builder, struct lexer *
             return no_test(builder, &subject->at);
         }
     }
+    if (stands_in_slashes(text.text))
+        builder_warning(builder, &text.at,
+                        "the slashes of '%s' are part of the expression, and must stand in the "
+                        "text; leave them out, and begin with (?i) to match without case",
+                        text.text);
     derived.slot = builder_derive(builder, wanted, name, &text.at);
     return new_test(builder, &derived, TEST_TRUE, NULL, 0);
 }
@@ -361,8 +381,45 @@ static bool parse_header(struct policy_builder *builder, struct lexer *lexer,
 
 /* ---- tests ---- */
 
+/* Whether a word stands where a comparison would. */
+static bool is_stray(const struct token *next)
+{
+    return next->kind == TOKEN_WORD && !token_is(next, "and") && !token_is(next, "or") &&
+           !token_is(next, "not");
+}
+
+/* Names what is written for it here. */
+static void report_stray(struct policy_builder *builder, const struct token *word)
+{
+    static const struct {
+        const char *word, *remedy;
+    } rows[] = {
+        {"is", "; equality is '=='"},
+        {"eq", "; equality is '=='"},
+        {"equals", "; equality is '=='"},
+        {"contains", "; write: matches 'REGEX'"},
+        {"like", "; write: matches 'REGEX'"},
+        {"match", "; write: matches 'REGEX'"},
+        {"exists", "; what is not there is the empty text: != \"\""},
+        {"+", "; facts are not added up"},
+        {"-", "; facts are not added up"},
+        {"*", "; facts are not added up"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (token_is(word, rows[i].word)) {
+            builder_error(builder, &word->at, "'%s' is no comparison%s", word->text,
+                          rows[i].remedy);
+            return;
+        }
+    }
+    builder_error(builder, &word->at,
+                  "expected ==, !=, <, <=, >, >=, in, not in or matches, found '%s'", word->text);
+}
+
 /* A fact that stands alone. */
-static struct cond *bare_fact(struct policy_builder *builder, const struct subject *subject)
+static struct cond *bare_fact(struct policy_builder *builder, struct lexer *lexer,
+                              const struct subject *subject)
 {
     const struct slot *slot;
 
@@ -371,6 +428,11 @@ static struct cond *bare_fact(struct policy_builder *builder, const struct subje
     slot = slot_of(builder, subject->slot);
     if (slot->type == FACT_BOOL)
         return new_test(builder, subject, TEST_TRUE, NULL, 0);
+    if (is_stray(lexer_peek(lexer))) {
+        report_stray(builder, lexer_peek(lexer));
+        builder->failed = true;
+        return NULL;
+    }
     builder_error(builder, &subject->at,
                   "'%s' is a%s %s and says neither true nor false; compare it with something",
                   slot->name, slot->type == FACT_ADDRESS || slot->type == FACT_IP ? "n" : "",
@@ -411,7 +473,7 @@ static struct cond *parse_rest(struct policy_builder *builder, struct lexer *lex
         lexer_next(lexer);
         return parse_matches(builder, lexer, subject);
     }
-    return bare_fact(builder, subject);
+    return bare_fact(builder, lexer, subject);
 }
 
 /* A bare word that is no fact and stands alone: the name of a condition. */

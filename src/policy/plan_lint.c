@@ -299,7 +299,7 @@ void plan_lint(struct policy_builder *builder, const struct policy *policy, int3
     struct lint lint = {builder, policy, today};
     size_t i;
 
-    if (policy->rule_count == 0 && !builder->failed)
+    if (policy->rule_count == 0 && !builder->failed && diag_errors(builder->diag) == 0)
         builder_warning(builder, NULL, "there is no rule: nothing is ever refused");
     for (i = 0; i < policy->rule_count; i++) {
         const struct rule *rule = &policy->rules[i];

@@ -269,6 +269,15 @@ static const struct error_row error_rows[] = {
     {"", "expected a condition"},
     {"helo ==", "expected a value"},
     {"helo = x", "equality is '=='"},
+    {"helo == x && helo == y", "unexpected '&&'; conditions are joined with 'and'"},
+    {"client.local && helo == y", "conditions are joined with 'and'"},
+    {"helo contains x", "'contains' is no comparison; write: matches 'REGEX'"},
+    {"spf.result is fail", "'is' is no comparison; equality is '=='"},
+    {"dnsbl.score + received.count >= 3", "'+' is no comparison; facts are not added up"},
+    {"auth.user above x", "expected ==, !=, <, <=, >, >=, in, not in or matches, found 'above'"},
+    {"client.ip in 192.0.2.0/24",
+     "one network stands in braces, too: 'client.ip in { 192.0.2.0/24 }'"},
+    {"client.ip not in 2001:db8::1", "'client.ip in { 2001:db8::1 }'"},
 };
 
 static void test_errors(void **state)

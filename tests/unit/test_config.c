@@ -400,6 +400,16 @@ static const struct {
     const char *message; /* NULL: no warning */
 } doubtful[] = {
     {"rule r { when helo.kind == ours; reply 550 5.7.1 \"x\"; }", ":1:6: warning: rule 'r' asks"},
+    {"listen mx { socket unix:/x; } rule r { when listener == mx; accept; }", NULL},
+    {"listen mx { socket unix:/x; } rule r { when listener == my; accept; }",
+     "rule 'r' asks for 'my', but there is no listen block of that name"},
+    {"listen mx { socket unix:/x; }\n"
+     "rule r { when client.local or not listener in { mx, my }; accept; }",
+     "rule 'r' asks for 'my', but there is no listen block of that name"},
+    {"rule r { when header(Subject) matches 'http://x/'; accept; }", NULL},
+    {"rule r { when header(Subject) matches '/x/i'; accept; }", "the slashes of '/x/i' are part"},
+    {"help_url http://x; rule r { when client.local; reply 550 5.7.1 \"%{help}\"; }", NULL},
+    {"rule r { when client.local; reply 550 5.7.1 \"%{help}\"; }", "but help_url is not set"},
     {"condition c { helo.kind in { bare, ours } }\n"
      "rule r { when not (c or client.local); reply 550 5.7.1 \"x\"; }",
      "add hostname NAME;"},

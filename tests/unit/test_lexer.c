@@ -133,6 +133,7 @@ static const struct {
     {BYTES("a = b;"), "f:1:3: error: unexpected '='; equality is '=='", "a BAD b ;"},
     {BYTES("!a"), "f:1:1: error: unexpected '!'; negation is 'not'", "BAD a"},
     {BYTES("a || b"), "f:1:3: error: unexpected '|'; conditions are joined with 'or'", "a BAD b"},
+    {BYTES("a && b"), "f:1:3: error: unexpected '&&'; conditions are joined with 'and'", "a BAD b"},
     {BYTES("a $b"), "f:1:3: error: unexpected '$'", "a BAD b"},
     {BYTES("a\n  \0\0\0 b"), "f:2:3: error: NUL byte", "a BAD b"},
     {BYTES("\"a\0b\" c"), "f:1:3: error: control character 0x00 in a string", "BAD c"},
