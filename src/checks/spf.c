@@ -62,12 +62,13 @@ struct spf_work {
 /* ---- results as facts ---- */
 
 /* RFC 7208 5.5 takes a client whose name cannot be looked up for one without a name.  No refusal
- * may rest on a fault of the DNS, so that what would be a fail is a temporary error here. */
+ * may rest on a fault of the DNS, so that what would be a fail is a temporary error here, and so is
+ * a record that was found to be broken only because the name did not match before. */
 static enum spf_word word_of(const struct spf_verdict *verdict)
 {
-    bool doubtful = verdict->doubt[0] != '\0' && verdict->word == SPF_WORD_FAIL;
+    bool refuses = verdict->word == SPF_WORD_FAIL || verdict->word == SPF_WORD_PERMERROR;
 
-    return doubtful ? SPF_WORD_TEMPERROR : verdict->word;
+    return refuses && verdict->doubt[0] != '\0' ? SPF_WORD_TEMPERROR : verdict->word;
 }
 
 static void conclude_helo(struct probe_run *run, const struct spf_verdict *verdict)

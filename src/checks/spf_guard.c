@@ -357,7 +357,8 @@ static bool evaluate(struct spf_guard *guard)
     guard->verdict.path = spf_eval_path(guard);
     if (!guard->forced)
         guard->verdict.mechanism = guard->step->shown;
-    if (!guard->forced && guard->verdict.word != SPF_WORD_PASS)
+    if (guard->verdict.word == SPF_WORD_PERMERROR ||
+        (!guard->forced && guard->verdict.word != SPF_WORD_PASS))
         guard->verdict.doubt = guard->doubt;
     if (guard->verdict.word == SPF_WORD_FAIL)
         spf_eval_find_exp(guard);

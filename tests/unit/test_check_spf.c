@@ -94,6 +94,13 @@ static void test_mail(void **state)
          "problem=~PTR 3.2.0.192.in-addr.arpa: SERVFAIL"},
         {"192.0.2.3",
          "<bob@example.org>",
+         {{"example.org", DNS_TXT, "v=spf1 ptr include:none.example.org -all"},
+          {"3.2.0.192.in-addr.arpa", DNS_PTR, "!fault"}},
+         "result=~temperror domain=example.org mechanism=~ "
+         "path=~include:none.example.org explanation=~ lookups=~2..10 "
+         "problem=~PTR 3.2.0.192.in-addr.arpa: SERVFAIL"},
+        {"192.0.2.3",
+         "<bob@example.org>",
          {{"example.org", DNS_TXT, "v=spf1 ptr ip4:192.0.2.3 -all"},
           {"3.2.0.192.in-addr.arpa", DNS_PTR, "!fault"}},
          "result=pass domain=example.org mechanism=ip4:192.0.2.3 path=ip4:192.0.2.3 explanation= "
