@@ -211,6 +211,8 @@ void dkim_header_digest_own(const struct header_list *header,
 
     if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
         abort(); /* no memory */
+    /* RFC 6376 3.5: h= may name other signatures, and never means the one that it stands in. */
+    used[signature->field] = true;
     while (*name != '\0') {
         size_t length = strcspn(name, ":");
         const struct header_field *field =

@@ -758,7 +758,7 @@ static void test_hostile(void **state)
         {WITH("h=from; i=example.org"), "neutral"},
         {WITH("h=from; i=@example.com"), "neutral"},
         {WITH("h=from; z=%s", long_text), "neutral"},
-        {WITH("h=from:dkim-signature:dkim-signature:dkim-signature"), "fail"},
+        {WITH("h=from:dkim-signature:dkim-signature:dkim-signature"), "pass"},
         {WITH("h=from:from:from:from:subject:to:to:to:date"), "pass"},
         {WITH("h=from:%s", colons), "neutral"},
         {WITH("h=from:%.300s", colons), "pass"},
