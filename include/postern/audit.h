@@ -48,7 +48,8 @@ struct audit *audit_open(const struct audit_options *options, char **error);
 /* Writes what is queued, then closes. */
 void audit_close(struct audit *audit);
 
-/* Queues one record (copied).  From any thread; never blocks. */
+/* Queues one record (copied), which is written within some 30 ms unless a sink hangs.  From any
+ * thread; never blocks. */
 void audit_write(struct audit *audit, const struct audit_field *fields, size_t count);
 
 /* Opens files anew (after a rotation) before the next record is written, and takes new options.  -1

@@ -13,9 +13,12 @@
 
 /*
  * A bounded queue and the thread that writes what stands in it: a full disk or a syslog daemon that
- * has stopped never delays a reply.
+ * has stopped never delays a reply.  Waking the thread costs more than a record does, so it sleeps
+ * for a moment after the first one and takes all that came meanwhile.
  */
 enum {
+    GATHER_MS = 25,
+    BATCH_RECORDS = 64,
     QUEUE_RECORDS = 8192,
     QUEUE_OCTETS = 32 * 1024 * 1024,
     VALUE_OCTETS = 4096, /* of one value; lines show less */
@@ -28,8 +31,8 @@ struct audit {
     pthread_mutex_t lock; /* guards the queue, next and closing */
     pthread_cond_t more;
     struct queued *first, **last;
-    size_t count, octets;
-    struct sinks *next; /* to be used from the next record on */
+    size_t count, octets; /* with those that the thread has taken and not yet written */
+    struct sinks *next;   /* to be used from the next record on */
     bool closing;
     int64_t close_by, warned;
     struct sinks *sinks; /* the thread's */
@@ -54,6 +57,9 @@ static struct queued *copy_record(const struct audit_field *fields, size_t count
         *size += strlen(fields[i].key) + value_length(fields[i].value) + 2;
     record = xmalloc(*size);
     record->next = NULL;
+    record->size = *size;
+    record->line = NULL;
+    record->failed = false;
     record->count = count;
     clock_gettime(CLOCK_REALTIME, &record->when);
     text = (char *)&record->fields[count];
@@ -68,13 +74,9 @@ static struct queued *copy_record(const struct audit_field *fields, size_t count
     return record;
 }
 
-static size_t record_size(const struct queued *record)
+static bool half_full(const struct audit *audit)
 {
-    size_t size = sizeof(*record) + record->count * sizeof(record->fields[0]);
-
-    for (size_t i = 0; i < record->count; i++)
-        size += strlen(record->fields[i].key) + strlen(record->fields[i].value) + 2;
-    return size;
+    return audit->count >= QUEUE_RECORDS / 2 || audit->octets >= QUEUE_OCTETS / 2;
 }
 
 void audit_write(struct audit *audit, const struct audit_field *fields, size_t count)
@@ -90,12 +92,14 @@ void audit_write(struct audit *audit, const struct audit_field *fields, size_t c
         if (warn)
             audit->warned = clock_ms();
     } else {
+        bool first = audit->first == NULL, half = half_full(audit);
         *audit->last = record;
         audit->last = &record->next;
         audit->count++;
         audit->octets += size;
         record = NULL;
-        pthread_cond_signal(&audit->more);
+        if (first || (!half && half_full(audit)))
+            pthread_cond_signal(&audit->more);
     }
     pthread_mutex_unlock(&audit->lock);
     free(record);
@@ -106,31 +110,49 @@ void audit_write(struct audit *audit, const struct audit_field *fields, size_t c
 
 /* ---- the writer ---- */
 
-/* The next record, and the sinks it goes to; NULL at the end. */
-static struct queued *take(struct audit *audit)
+static bool is_urgent(const struct audit *audit)
+{
+    return audit->closing || audit->next != NULL || half_full(audit);
+}
+
+/* Lets records gather, unless one of the reasons not to wait comes up. */
+static void gather(struct audit *audit)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += GATHER_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    while (!is_urgent(audit) && pthread_cond_timedwait(&audit->more, &audit->lock, &until) == 0)
+        continue;
+}
+
+/* Waits until there is something to do.  All records that are queued, and the sinks they go to;
+ * false at the end. */
+static bool take(struct audit *audit, struct queued **records)
 {
     struct sinks *old = NULL;
-    struct queued *record;
+    bool more;
 
     pthread_mutex_lock(&audit->lock);
-    while (audit->first == NULL && !audit->closing)
+    while (audit->first == NULL && audit->next == NULL && !audit->closing)
         pthread_cond_wait(&audit->more, &audit->lock);
-    record = audit->first;
-    if (record != NULL) {
-        audit->first = record->next;
-        if (audit->first == NULL)
-            audit->last = &audit->first;
-        audit->count--;
-        audit->octets -= record_size(record);
-    }
+    gather(audit);
+    *records = audit->first;
+    audit->first = NULL;
+    audit->last = &audit->first;
     if (audit->next != NULL) {
         old = audit->sinks;
         audit->sinks = audit->next;
         audit->next = NULL;
     }
+    more = *records != NULL || !audit->closing;
     pthread_mutex_unlock(&audit->lock);
     sinks_close(old);
-    return record;
+    return more;
 }
 
 /* Whether there is no time left to wait for a sink that hangs. */
@@ -144,19 +166,44 @@ static bool out_of_time(struct audit *audit)
     return late;
 }
 
+/* Counts and frees the first COUNT records; returns the next one. */
+static struct queued *done_with(struct audit *audit, struct queued *records, size_t count,
+                                bool dropped)
+{
+    size_t octets = 0, failed = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct queued *next = records->next;
+        octets += records->size;
+        failed += records->failed;
+        free(records);
+        records = next;
+    }
+    atomic_fetch_add(&audit->dropped, dropped ? count : 0);
+    atomic_fetch_add(&audit->failed, dropped ? 0 : failed);
+    atomic_fetch_add(&audit->written, dropped ? 0 : count - failed);
+    pthread_mutex_lock(&audit->lock);
+    audit->count -= count;
+    audit->octets -= octets;
+    pthread_mutex_unlock(&audit->lock);
+    return records;
+}
+
 static void *write_records(void *arg)
 {
     struct audit *audit = arg;
-    struct queued *record;
+    struct queued *records;
 
-    while ((record = take(audit)) != NULL) {
-        if (out_of_time(audit))
-            atomic_fetch_add(&audit->dropped, 1);
-        else if (sinks_write(audit->sinks, record) == 0)
-            atomic_fetch_add(&audit->written, 1);
-        else
-            atomic_fetch_add(&audit->failed, 1);
-        free(record);
+    while (take(audit, &records)) {
+        while (records != NULL) {
+            size_t count = 0;
+            bool late = out_of_time(audit);
+            for (struct queued *at = records; at != NULL && count < BATCH_RECORDS; at = at->next)
+                count++;
+            if (!late)
+                sinks_write(audit->sinks, records, count);
+            records = done_with(audit, records, count, late);
+        }
     }
     return NULL;
 }
@@ -167,6 +214,7 @@ struct audit *audit_open(const struct audit_options *options, char **error)
 {
     struct sinks *sinks = sinks_open(options, error);
     struct audit *audit;
+    pthread_condattr_t monotonic;
     sigset_t all, before;
     int refused;
 
@@ -177,7 +225,10 @@ struct audit *audit_open(const struct audit_options *options, char **error)
     audit->last = &audit->first;
     audit->warned = clock_ms() - WARN_EVERY_MS;
     pthread_mutex_init(&audit->lock, NULL);
-    pthread_cond_init(&audit->more, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&audit->more, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     /* Signals are for the thread that waits for them. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -217,6 +268,7 @@ int audit_reopen(struct audit *audit, const struct audit_options *options, char 
     pthread_mutex_lock(&audit->lock);
     unused = audit->next;
     audit->next = sinks;
+    pthread_cond_signal(&audit->more);
     pthread_mutex_unlock(&audit->lock);
     sinks_close(unused);
     return 0;

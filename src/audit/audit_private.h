@@ -11,7 +11,10 @@
 /* A record as it waits in the queue: one block of memory. */
 struct queued {
     struct queued *next;
+    size_t size; /* of the block */
     struct timespec when;
+    const char *line; /* while it is written */
+    bool failed;      /* a sink did not take it */
     size_t count;
     struct audit_field fields[];
 };
@@ -23,8 +26,8 @@ struct sinks;
 struct sinks *sinks_open(const struct audit_options *options, char **error);
 void sinks_close(struct sinks *sinks);
 
-/* Writes one record to every sink; returns to how many it could not be written.  Waits at most two
- * seconds for a syslog daemon that does not read. */
-unsigned sinks_write(struct sinks *sinks, const struct queued *record);
+/* Writes the first COUNT records of a list to every sink, and notes in each whether it failed.
+ * Waits at most two seconds for a reader that does not read. */
+void sinks_write(struct sinks *sinks, struct queued *records, size_t count);
 
 #endif

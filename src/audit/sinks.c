@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ struct sink {
     enum sink_kind kind;
     const char *name; /* for messages: "syslog", "journal", the path */
     int fd;           /* -1: not open */
+    bool regular;     /* the file is one: it takes as much at once as its disk has room for */
     bool begun;       /* the file was written to since it was opened */
     bool torn;        /* the file ends in half a line */
     bool stuck;       /* the reader did not read in time: not waited for again until it does */
@@ -45,7 +47,10 @@ struct sink {
 
 struct sinks {
     struct arena *arena; /* of names */
-    struct arena *line;  /* of the record being written */
+    struct arena *line;  /* of the records being written */
+    struct str text;     /* the same, as files have them */
+    time_t date_of;      /* what date and zone say */
+    char date[32], zone[8];
     const char *ident;
     int pid;
     struct sink *sinks;
@@ -77,6 +82,8 @@ static bool open_sink(struct sinks *sinks, const char *to, char **error)
                 *error = NULL;
             return false;
         }
+        struct stat status;
+        sink->regular = fstat(sink->fd, &status) == 0 && S_ISREG(status.st_mode);
     } else {
         if (asprintf(error, "audit: '%s' is neither syslog, journal nor file:PATH", to) < 0)
             *error = NULL;
@@ -94,6 +101,8 @@ struct sinks *sinks_open(const struct audit_options *options, char **error)
     sinks->line = arena_new();
     sinks->ident = arena_strdup(arena, options->ident);
     sinks->pid = (int)getpid();
+    sinks->text = (struct str){0};
+    sinks->date[0] = '\0';
     sinks->sinks = arena_alloc(arena, options->to_count * sizeof(sinks->sinks[0]));
     for (size_t i = 0; i < options->to_count; i++) {
         if (!open_sink(sinks, options->to[i], error)) {
@@ -111,6 +120,7 @@ void sinks_close(struct sinks *sinks)
     for (size_t i = 0; i < sinks->count; i++)
         if (sinks->sinks[i].fd >= 0)
             close(sinks->sinks[i].fd);
+    str_free(&sinks->text);
     arena_free(sinks->line);
     arena_free(sinks->arena);
 }
@@ -149,8 +159,7 @@ static bool send_text(struct sink *sink, const char *text)
 
 /* RFC 3164 as local daemons write it: the time in English words whatever the locale, no host name.
  */
-static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct queued *record,
-                         const char *line)
+static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct queued *record)
 {
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -160,7 +169,7 @@ static bool write_syslog(struct sinks *sinks, struct sink *sink, const struct qu
     localtime_r(&record->when.tv_sec, &tm);
     text = arena_printf(sinks->line, "<%d>%s %2d %02d:%02d:%02d %s[%d]: %s", LOG_MAIL | LOG_INFO,
                         months[tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                        sinks->ident, sinks->pid, line);
+                        sinks->ident, sinks->pid, record->line);
     if (sink->fd >= 0 && send_text(sink, text))
         return true;
     /* A syslog daemon that was started anew has another socket behind the name; one that does not
@@ -187,7 +196,7 @@ static struct iovec plain_field(const char *text)
     return (struct iovec){.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
 }
 
-static bool write_journal(struct sinks *sinks, const struct queued *record, const char *line)
+static bool write_journal(struct sinks *sinks, const struct queued *record)
 {
     struct iovec *fields = arena_alloc(sinks->line, (record->count + 4) * sizeof(fields[0]));
     size_t count = 0;
@@ -196,7 +205,7 @@ static bool write_journal(struct sinks *sinks, const struct queued *record, cons
     /* The library takes a machine without a journal for one that wants no messages. */
     if (access(JOURNAL, F_OK) != 0)
         return false;
-    fields[count++] = plain_field(arena_printf(sinks->line, "MESSAGE=%s", line));
+    fields[count++] = plain_field(arena_printf(sinks->line, "MESSAGE=%s", record->line));
     fields[count++] = plain_field(arena_printf(sinks->line, "PRIORITY=%d", LOG_INFO));
     fields[count++] = plain_field(arena_printf(sinks->line, "SYSLOG_FACILITY=%d", LOG_MAIL >> 3));
     fields[count++] = plain_field(arena_printf(sinks->line, "SYSLOG_IDENTIFIER=%s", sinks->ident));
@@ -207,6 +216,29 @@ static bool write_journal(struct sinks *sinks, const struct queued *record, cons
     if (result < 0)
         errno = -result;
     return result >= 0;
+}
+
+/* ---- failures ---- */
+
+/* One line a minute, not one per record: whatever is full may be what the messages go to, too. */
+static void count_failure(struct sink *sink, int error)
+{
+    struct timespec now;
+
+    sink->failed++;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - sink->warned < WARN_EVERY_S)
+        return;
+    log_warning("%llu audit records could not be written to %s: %s",
+                (unsigned long long)sink->failed, sink->name, strerror(error));
+    sink->warned = now.tv_sec;
+    sink->failed = 0;
+}
+
+static void lose(struct sink *sink, struct queued *record, int error)
+{
+    record->failed = true;
+    count_failure(sink, error);
 }
 
 /* ---- files ---- */
@@ -247,85 +279,121 @@ static ssize_t write_parts(struct sink *sink, const struct iovec *parts, int cou
 
     if (written < 0 && errno == EAGAIN && !sink->stuck && poll(&room, 1, SEND_WAIT_S * 1000) == 1)
         written = write_once(sink, parts, count);
-    sink->stuck = written < 0 && errno == EAGAIN;
+    if (written < 0)
+        sink->stuck = errno == EAGAIN;
+    else if (sink->stuck)
+        /* A short line may have found its place behind others that nobody has read. */
+        sink->stuck = poll(&room, 1, 0) != 1;
     return written;
 }
 
-static bool write_file(struct sinks *sinks, struct sink *sink, const struct queued *record,
-                       const char *line)
+/* RFC 3339: the offset has a colon. */
+static void add_head(struct sinks *sinks, const struct queued *record)
 {
-    char date[32], zone[8];
-    const char *head;
     struct tm tm;
-    struct iovec parts[3];
-    size_t length = 0;
-    ssize_t written;
+
+    if (sinks->date[0] == '\0' || sinks->date_of != record->when.tv_sec) {
+        localtime_r(&record->when.tv_sec, &tm);
+        strftime(sinks->date, sizeof(sinks->date), "%Y-%m-%dT%H:%M:%S", &tm);
+        strftime(sinks->zone, sizeof(sinks->zone), "%z", &tm);
+        sinks->date_of = record->when.tv_sec;
+    }
+    str_add_format(&sinks->text, "%s.%03ld%.3s:%s %s[%d]: ", sinks->date,
+                   record->when.tv_nsec / 1000000, sinks->zone, sinks->zone + 3, sinks->ident,
+                   sinks->pid);
+}
+
+/* Writes COUNT lines, LENGTH octets in all, with one call.  Returns how many are in the file or
+ * lost, which is more than none. */
+static size_t write_lines(struct sink *sink, const char *text, size_t length,
+                          struct queued **records, const size_t *lengths, size_t count)
+{
+    /* A line that was torn by a full disk is ended first. */
+    struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t) "\n", .iov_len = sink->torn},
+                             {.iov_base = (void *)(uintptr_t)text, .iov_len = length}};
+    ssize_t result = write_parts(sink, parts, 2);
+    int error = result < 0 ? errno : ENOSPC;
+    size_t whole = 0, written = 0;
+
+    if (result <= 0) {
+        for (size_t i = 0; i < count; i++)
+            lose(sink, records[i], error);
+        return count;
+    }
+    written = (size_t)result - sink->torn;
+    for (; whole < count && lengths[whole] <= written; whole++)
+        written -= lengths[whole];
+    sink->torn = written > 0;
+    /* What is left of the line is not written later: there may be no room for long. */
+    if (whole < count && (written > 0 || whole == 0))
+        lose(sink, records[whole++], error);
+    return whole;
+}
+
+static void write_file(struct sinks *sinks, struct sink *sink, struct queued **records,
+                       const size_t *lengths, size_t count)
+{
+    const char *text = str_text(&sinks->text);
 
     if (!sink->begun)
         sink->torn = ends_torn(sink);
     sink->begun = true;
-    localtime_r(&record->when.tv_sec, &tm);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-    strftime(zone, sizeof(zone), "%z", &tm);
-    /* RFC 3339: the offset has a colon. A line that was torn by a full disk is ended first. */
-    head = arena_printf(sinks->line, "%s%s.%03ld%.3s:%s %s[%d]: ", sink->torn ? "\n" : "", date,
-                        record->when.tv_nsec / 1000000, zone, zone + 3, sinks->ident, sinks->pid);
-    parts[0] = plain_field(head);
-    parts[1] = plain_field(line);
-    parts[2] = plain_field("\n");
-    for (int part = 0; part < 3; part++)
-        length += parts[part].iov_len;
-    written = write_parts(sink, parts, 3);
-    /* A whole line ends in a line break, a part of one has none but that of the line before. */
-    if (written > 0)
-        sink->torn = (size_t)written < length && !(sink->torn && written == 1);
-    if (written >= 0 && (size_t)written < length)
-        errno = ENOSPC;
-    return written == (ssize_t)length;
+    for (size_t i = 0; i < count;) {
+        size_t lines = 1, length = lengths[i], done;
+        /* A FIFO takes up to PIPE_BUF octets or none; of more it may take a part. */
+        while (i + lines < count &&
+               (sink->regular || sink->torn + length + lengths[i + lines] <= PIPE_BUF))
+            length += lengths[i + lines++];
+        done = write_lines(sink, text, length, &records[i], &lengths[i], lines);
+        while (done-- > 0)
+            text += lengths[i++];
+    }
 }
 
 /* ---- all ---- */
 
-/* One line a minute, not one per record: whatever is full may be what the messages go to, too. */
-static void count_failure(struct sink *sink, int error)
+/* Files are given their lines together. */
+static void write_files(struct sinks *sinks, struct queued *records, size_t count)
 {
-    struct timespec now;
+    struct queued **list = arena_alloc(sinks->line, count * sizeof(list[0]));
+    size_t *lengths = arena_alloc(sinks->line, count * sizeof(lengths[0]));
 
-    sink->failed++;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec - sink->warned < WARN_EVERY_S)
-        return;
-    log_warning("%llu audit records could not be written to %s: %s",
-                (unsigned long long)sink->failed, sink->name, strerror(error));
-    sink->warned = now.tv_sec;
-    sink->failed = 0;
+    str_clear(&sinks->text);
+    for (size_t i = 0; i < count; i++, records = records->next) {
+        size_t before = sinks->text.length;
+        add_head(sinks, records);
+        str_add(&sinks->text, records->line);
+        str_add_char(&sinks->text, '\n');
+        list[i] = records;
+        lengths[i] = sinks->text.length - before;
+    }
+    for (size_t i = 0; i < sinks->count; i++)
+        if (sinks->sinks[i].kind == SINK_FILE)
+            write_file(sinks, &sinks->sinks[i], list, lengths, count);
 }
 
-unsigned sinks_write(struct sinks *sinks, const struct queued *record)
+static void write_message(struct sinks *sinks, struct sink *sink, struct queued *record)
 {
-    const char *line = audit_line(sinks->line, record->fields, record->count);
-    unsigned failures = 0;
+    errno = 0;
+    if (!(sink->kind == SINK_SYSLOG ? write_syslog(sinks, sink, record)
+                                    : write_journal(sinks, record)))
+        lose(sink, record, errno);
+}
 
-    for (size_t i = 0; i < sinks->count; i++) {
-        struct sink *sink = &sinks->sinks[i];
-        bool good = false;
-        errno = 0;
-        switch (sink->kind) {
-        case SINK_SYSLOG:
-            good = write_syslog(sinks, sink, record, line);
-            break;
-        case SINK_JOURNAL:
-            good = write_journal(sinks, record, line);
-            break;
-        case SINK_FILE:
-            good = write_file(sinks, sink, record, line);
-            break;
-        }
-        if (!good) {
-            count_failure(sink, errno);
-            failures++;
-        }
+void sinks_write(struct sinks *sinks, struct queued *records, size_t count)
+{
+    struct queued *record = records;
+    bool files = false;
+
+    for (size_t i = 0; i < count; i++, record = record->next) {
+        record->line = audit_line(sinks->line, record->fields, record->count);
+        for (size_t k = 0; k < sinks->count; k++)
+            if (sinks->sinks[k].kind != SINK_FILE)
+                write_message(sinks, &sinks->sinks[k], record);
     }
+    for (size_t k = 0; k < sinks->count; k++)
+        files = files || sinks->sinks[k].kind == SINK_FILE;
+    if (files)
+        write_files(sinks, records, count);
     arena_reset(sinks->line);
-    return failures;
 }

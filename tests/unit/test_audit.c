@@ -264,6 +264,47 @@ static void counts_what_a_full_disk_refuses(void **state)
     expect_file(place->path, "id=A verdict=\"re ject\"\n[^\n]*\n" LINE_HEAD "id=D[^\n]*\n$");
 }
 
+/* The disk is full in the middle of many records that are written together: as many stand in the
+ * file as are counted, and one of the others is there in part. */
+static void counts_the_lines_of_a_batch(void **state)
+{
+    struct place *place = *state;
+    char *error = NULL, *text, *next;
+    struct rlimit before, small;
+    struct audit_counters counters = {0};
+    struct audit *audit = audit_open(&place->options, &error);
+    unsigned whole = 0, torn = 0;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = (struct rlimit){.rlim_cur = 1000, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int i = 0; i < 200; i++)
+        write_one(audit, "A");
+    for (int i = 0; i < 1000 && counters.written + counters.failed < 200; i++) {
+        usleep(5000);
+        audit_count(audit, &counters);
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(counters.written + counters.failed, 200);
+    assert_int_equal(counters.dropped, 0);
+    write_one(audit, "D");
+    audit_close(audit);
+    text = read_file(place->path);
+    for (char *line = text; (next = strchr(line, '\n')) != NULL; line = next + 1) {
+        *next = '\0';
+        if (strstr(line, ": id=A verdict=\"re ject\"") != NULL)
+            whole++;
+        else if (next[1] != '\0')
+            torn++;
+        else
+            assert_non_null(strstr(line, ": id=D verdict=\"re ject\""));
+    }
+    assert_true(whole > 5);
+    assert_int_equal(whole, counters.written);
+    assert_int_equal(torn, 1);
+    free(text);
+}
+
 /* Whoever was stopped while the disk was full left half a line. */
 static void ends_the_half_line_of_another(void **state)
 {
@@ -381,6 +422,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(says_what_cannot_be_opened, make_place, remove_place),
         cmocka_unit_test_setup_teardown(reopens_after_a_rotation, make_place, remove_place),
         cmocka_unit_test_setup_teardown(counts_what_a_full_disk_refuses, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(counts_the_lines_of_a_batch, make_place, remove_place),
         cmocka_unit_test_setup_teardown(ends_the_half_line_of_another, make_place, remove_place),
         cmocka_unit_test_setup_teardown(a_fifo_holds_nobody_up, make_place, remove_place),
         cmocka_unit_test_setup_teardown(loses_nothing_under_load, make_place, remove_place),
