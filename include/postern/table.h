@@ -52,6 +52,7 @@ struct table_guard {
     const char *state_dir;   /* /var/lib/postern; NULL: counts are kept in memory only */
     unsigned shrink_percent; /* 0: no guard */
     bool read_only;          /* a command looks: kept counts are read, never written */
+    bool may_begin_empty;    /* a table without entries is good when it is opened, not later on */
 };
 
 struct table;
@@ -93,8 +94,8 @@ void table_inherit(struct table *table, struct table *old);
 /* Makes TABLE guarded (recipients { known ... }): a new image of `file`, `cidr`, `regex` that is
  * empty, unreadable or in any one domain smaller by more than the share is refused and the last
  * good one stays; for `lmdb` the counts per domain are kept and a shrunken table answers
- * TABLE_UNAVAILABLE.  Without any image ever seen, an empty one is TABLE_UNAVAILABLE too. Call
- * once, before lookups. */
+ * TABLE_UNAVAILABLE.  Without any image ever seen, an empty one is TABLE_UNAVAILABLE too, unless it
+ * may begin empty. Call once, before lookups. */
 void table_guard(struct table *table, const struct table_guard *guard);
 
 /* Takes the present size as the right one (`postern table NAME --accept`).  -1 with a text in

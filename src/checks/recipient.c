@@ -271,15 +271,19 @@ struct table *recipients_domains(const struct check_site *site)
  * has moved is not. */
 static void guard_tables(const struct recipient_state *state, const struct table_guard *guard)
 {
-    struct table *const tables[] = {state->known, state->domains, state->local, state->moved};
+    enum { MOVED = 3 };
+    struct table *const tables[] = {state->known, state->domains,
+                                    state->local, [MOVED] = state->moved};
 
     for (size_t i = 0; i < COUNT_OF(tables); i++) {
-        bool seen = tables[i] == NULL || (tables[i] == state->moved && table_count(tables[i]) == 0);
+        bool seen = tables[i] == NULL;
+        struct table_guard own = *guard;
 
         for (size_t j = 0; j < i; j++)
             seen |= tables[j] == tables[i];
+        own.may_begin_empty = i == MOVED;
         if (!seen)
-            table_guard(tables[i], guard);
+            table_guard(tables[i], &own);
     }
 }
 

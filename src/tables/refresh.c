@@ -234,7 +234,8 @@ void table_guard(struct table *table, const struct table_guard *guard)
     struct reading reading = {.report = {.path = table->path}};
     struct str why = {0};
     struct counts *counts = counts_new(table->backend, table->image->data);
-    reading.refused = !guard_allows(table->guard, counts, &why);
+    bool begins_empty = guard->may_begin_empty && table_count(table) == 0;
+    reading.refused = !begins_empty && !guard_allows(table->guard, counts, &why);
     if (reading.refused) {
         report_file(&reading.report, "%s", str_text(&why));
         counts_free(counts);

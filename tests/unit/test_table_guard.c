@@ -101,6 +101,36 @@ static void test_running(void **state)
     table_unref(table);
 }
 
+/* A table that may begin empty is guarded from its first entry on, and an emptied one can be
+ * accepted by a command that opens it anew. */
+static void test_begins_empty(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct table_guard guard = {
+        .state_dir = fixture->folder, .shrink_percent = 20, .may_begin_empty = true};
+
+    put_users(fixture, "users", 0, 0, 0);
+    struct table *table = open_table(fixture, "file:users");
+    table_guard(table, &guard);
+    EXPECT(fixture, table, "rcpt:user0@a.test", "absent");
+    put_users(fixture, "users", 10, 0, 0);
+    table_refresh(table);
+    log_since(fixture, NULL);
+    put_users(fixture, "users", 0, 0, 0);
+    table_refresh(table);
+    EXPECT_LOG(fixture, "it holds no entry at all; 'postern table t --accept'");
+    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
+
+    struct table *command = open_table(fixture, "file:users");
+    table_guard(command, &guard);
+    accept_size(fixture, command);
+    table_unref(command);
+    table_refresh(table);
+    EXPECT(fixture, table, "rcpt:user0@a.test", "absent");
+    assert_null(table_problem(table, fixture->arena));
+    table_unref(table);
+}
+
 /* Changes while nobody ran. */
 static void test_restart(void **state)
 {
@@ -374,6 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_running, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_begins_empty, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_restart, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_names, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_no_folder, fixture_setup, fixture_teardown),
