@@ -84,8 +84,21 @@ RUN_TESTS = POSTERN=$(BUILD)/postern tests/run $(TESTFLAGS)
 all: $(BUILD)/postern $(MADE_MAN)
 
 help:
-	@echo 'all check check-unit check-scenario check-asan check-tsan demo site fuzz bench lint deb dist package-check'
-	@echo 'install deps clean; variables: see the top of the Makefile'
+	@echo 'make                 the program and its manuals, in $(BUILD)'
+	@echo 'make install         as root: /usr/local, /etc/postern, the unit; takes PREFIX and DESTDIR'
+	@echo 'make deb             a Debian package, in build/deb'
+	@echo 'make site            help pages for senders, in $(BUILD)/site'
+	@echo 'make demo            refusals and accepted mail, with a real Postfix'
+	@echo 'make check           unit tests and scenarios; check-unit, check-scenario: one of the two'
+	@echo 'make check-asan      all tests with sanitizers; check-tsan: with the thread sanitizer'
+	@echo 'make package-check   tests of the package, in a bare Debian'
+	@echo 'make bench           what a transaction costs, measured here'
+	@echo 'make fuzz            every fuzzer for FUZZ_TIME seconds'
+	@echo 'make lint            layers, format, static analysis, manuals'
+	@echo 'make dist            an archive of the source'
+	@echo 'make deps            as root: what building and testing need'
+	@echo 'make clean           removes what was built'
+	@echo 'Variables are told at the top of the Makefile.'
 
 $(BUILD)/postern: $(CLI_OBJS) $(LIB)
 	$(call say,LINK,$@)
