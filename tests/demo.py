@@ -25,6 +25,7 @@ ZONES = {
     "example": 'strict MX 10 mail.example.net.\nstrict TXT "v=spf1 ip4:203.0.113.7 -all"\n'
                '_dmarc.strict TXT "v=DMARC1; p=reject"\n',
     "example.test": "@ MX 10 mx\nmx A 192.0.2.1\n",
+    "net": "",
     "113.0.203.in-addr.arpa": "7 PTR mail.example.net.\n",
 }
 

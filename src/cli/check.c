@@ -46,8 +46,8 @@ static void warn_of_socket(const struct listen_options *listen)
     const char *place = slash > path ? arena_strndup(arena, path, (size_t)(slash - path)) : "/";
     if (stat(place, &status) != 0)
         warn(&listen->head,
-             "the socket's folder %s: %s; /run/postern is made when the service starts "
-             "(/usr/libexec/postern/socket-folder), another by install -d",
+             "the socket's folder %s: %s; /run/postern is made when the service starts, "
+             "another by install -d",
              place, strerror(errno));
     else if (!S_ISDIR(status.st_mode))
         warn(&listen->head, "the socket's folder %s is no folder", place);

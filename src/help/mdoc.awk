@@ -134,10 +134,10 @@ function write_all(    name) {
     print ".Pp"
     put_text(text[name, "page", "how-post"])
     print ".Pp\nThe same texts are shown by"
-    print ".Ic postern code ,\nwhich puts codes side by side, and stand in the help pages, in other languages,\ntoo; see\n.Xr postern 8 .\nThe replies are shown with examples for names and addresses."
+    print ".Ic postern code ,\nwhich puts codes side by side, and stand in the help pages, in other languages,\ntoo; see\n.Xr postern-code 8 .\nThe replies are shown with examples for names and addresses."
     put_kind(name, text[name, "page", "codes"], "code")
     put_kind(name, text[name, "page", "enhanced"], "enhanced")
     put_kind(name, text[name, "page", "rules"], "rule")
     put_kind(name, text[name, "page", "own"], "own")
-    print ".Sh SEE ALSO\n.Xr postern-audit 5 ,\n.Xr postern.conf 5 ,\n.Xr postern-policy 7 ,\n.Xr postern 8"
+    print ".Sh SEE ALSO\n.Xr postern-audit 5 ,\n.Xr postern.conf 5 ,\n.Xr postern-policy 7 ,\n.Xr postern 8 ,\n.Xr postern-code 8"
 }
