@@ -305,8 +305,12 @@ static int run_serve(const struct command *command, void *memory, char **words)
     (void)command;
     (void)words;
     daemon.config = cli_load(daemon.path, false);
-    if (daemon.config == NULL || !cli_check_front(daemon.config))
+    if (daemon.config == NULL)
         return EXIT_TROUBLE;
+    if (!cli_check_front(daemon.config)) {
+        config_unref(daemon.config);
+        return EXIT_TROUBLE;
+    }
     log_open(daemon.config->log->ident, (enum log_level)daemon.config->log->level,
              daemon.to_stderr || isatty(STDERR_FILENO), 1);
     if (geteuid() == 0)
