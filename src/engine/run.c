@@ -231,13 +231,15 @@ static struct inputs inputs_for(const struct engine_session *session,
     return inputs;
 }
 
-/* They change with events only. */
+/* They change with events only.  A connection may see a million of them: where nobody looks any
+ * more, new ones take the place of the old. */
 static const struct inputs *share_inputs(const struct engine_session *session,
                                          const struct recipient *recipient, struct span *span,
                                          enum span_kind kind)
 {
     if (span->inputs == NULL || span->seen != session->events) {
-        span->inputs = arena_alloc(span->arena, sizeof(*span->inputs));
+        if (span->inputs == NULL || span->going > 0)
+            span->inputs = arena_alloc(span->arena, sizeof(*span->inputs));
         *span->inputs = inputs_for(session, recipient, kind);
         span->seen = session->events;
     }
@@ -286,11 +288,26 @@ bool run_may_start(const struct engine_session *session, const struct recipient 
     return true;
 }
 
+/* A forgotten run of the probe makes room for the next one, of which a long session may have one in
+ * each transaction. */
+static struct run *room_for_run(struct span *span, const struct wired_probe *wired)
+{
+    for (struct run **link = &span->runs; *link != NULL; link = &(*link)->next) {
+        struct run *run = *link;
+        if (!run->forgotten || !run->finished || run->wired != wired)
+            continue;
+        *link = run->next;
+        *run = (struct run){0};
+        return run;
+    }
+    return arena_alloc(span->arena, sizeof(struct run));
+}
+
 void run_start(struct engine_session *session, struct recipient *recipient,
                const struct wired_probe *wired)
 {
     struct span *span = session_span(session, recipient, wired->span);
-    struct run *run = arena_alloc(span->arena, sizeof(*run));
+    struct run *run = room_for_run(span, wired);
 
     run->session = session;
     run->wired = wired;

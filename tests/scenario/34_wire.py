@@ -270,6 +270,27 @@ def _():
     other.stop()
 
 
+@case("a client of many transactions, of whom nothing can be found out, costs no memory for each")
+def _():
+    broken = FakeDns()
+    broken.fault("*", "*", "servfail")
+    other = Postern('rule ptr { when client.rdns == fail; reply 550 5.7.1 "no"; }\n', broken, front="wire")
+    with Milter(other.milter) as milter:
+        milter.greet()
+
+        def transactions(count):
+            for _ in range(count):
+                milter.mail("<x@example.net>")
+                milter.rcpt("<alice@example.test>")
+                milter.abort()
+        transactions(2000)
+        before = other.memory()
+        transactions(8000)
+        grown = other.memory() - before
+    expect(grown < 1 << 20 or SLOW > 1, "memory has grown by %d kB in 8,000 transactions" % (grown >> 10))
+    other.stop()
+
+
 @case("a changed front is said to take a restart")
 def _():
     other = Postern(RULES, front="wire")
