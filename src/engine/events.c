@@ -132,6 +132,7 @@ static void end_transaction(struct engine_session *session)
 
     if (!tx->open)
         return;
+    session->touched = NULL;
     if (tx->last != NULL && !tx->last->taken)
         recipient_free(session, tx->last);
     while (tx->taken != NULL) {
@@ -143,7 +144,6 @@ static void end_transaction(struct engine_session *session)
     streams_close(session);
     session->values[SCOPE_TRANSACTION] = session->values[SCOPE_MESSAGE] = NULL;
     *tx = (struct transaction){.qid = ""};
-    session->touched = NULL;
     inputs_without_transaction(&session->inputs);
     session->stage = session->greeted ? STAGE_HELO : STAGE_CONNECT;
 }

@@ -142,10 +142,22 @@ struct recipient *recipient_new(struct engine_session *session, const char *path
     return recipient;
 }
 
+/* Something may have been learnt about it by the very decision that ended it. */
+static void untouch(struct engine_session *session, const struct recipient *recipient)
+{
+    struct recipient **link = &session->touched;
+
+    while (recipient->touched && *link != NULL && *link != recipient)
+        link = &(*link)->next_touched;
+    if (recipient->touched && *link != NULL)
+        *link = recipient->next_touched;
+}
+
 void recipient_free(struct engine_session *session, struct recipient *recipient)
 {
     if (recipient == NULL)
         return;
+    untouch(session, recipient);
     span_cancel(&recipient->span);
     session_spare(session, recipient->span.arena);
 }
