@@ -258,6 +258,16 @@ static bool refuse_recipient(struct engine_session *session, struct recipient *r
     return true;
 }
 
+/* One more recipient than there is room for.  Where no reply is heard at RCPT, because no rule
+ * tells recipients apart, or where none may be given, the others speak for it. */
+static bool crowd_out(struct engine_session *session, struct recipient *recipient)
+{
+    if (session->wiring->needs.stages[STAGE_RCPT] == ASKED_REPLY && !session->inputs.local)
+        return refuse_recipient(session, recipient, OWN_BUSY);
+    recipient->refused = true;
+    return true;
+}
+
 static bool settle_recipient(struct engine_session *session, struct recipient *recipient)
 {
     if (session->tx.split && !session->wait.expired && recipient_pending(session, recipient) &&
@@ -320,7 +330,7 @@ bool stage_settle(struct engine_session *session)
     if (stage == STAGE_MESSAGE)
         return stage_settle_message(session);
     if (recipient != NULL && tx->taken_count >= RECIPIENTS_MAX)
-        settled = refuse_recipient(session, recipient, OWN_BUSY);
+        settled = crowd_out(session, recipient);
     else if (stage_speak(session, stage) == SPEAK_NOTHING)
         settled = true;
     else

@@ -193,6 +193,27 @@ static void takes_so_many_recipients_and_no_more(void **state)
     rig_free(rig);
 }
 
+/* What the MTA takes without waiting for a reply is not recorded as refused. */
+static void records_no_refusal_that_nobody_hears(void **state)
+{
+    enum { LIMIT = 5000 };
+    struct rig *rig =
+        rig_new(&(struct rig_options){0},
+                "rule all { when header('Subject') != \"\"; reply 550 5.7.1 \"all\"; }");
+    struct engine_session *session = rig_session(rig);
+
+    (void)state;
+    assert_int_equal(engine_needs(session).stages[STAGE_RCPT], ASKED_SILENT);
+    rig_mail(rig, session, "<a@example.com>");
+    for (int i = 0; i < LIMIT + 2; i++)
+        assert_string_equal(rig_rcpt(rig, session, "<b@example.org>"), "continue");
+    assert_int_equal(rig_records(rig), 0);
+    assert_string_equal(rig_message(rig, session), "550 5.7.1 all (ref ID)");
+    assert_string_equal(rig_field(rig, 0, "rule"), "all");
+    engine_close(session);
+    rig_free(rig);
+}
+
 /* ---- local submissions, observing ---- */
 
 static void local_submissions_meet_local_rules_at_the_end(void **state)
@@ -470,6 +491,7 @@ int main(void)
         cmocka_unit_test(splits_five_a_session),
         cmocka_unit_test(never_splits_its_own),
         cmocka_unit_test(takes_so_many_recipients_and_no_more),
+        cmocka_unit_test(records_no_refusal_that_nobody_hears),
         cmocka_unit_test(local_submissions_meet_local_rules_at_the_end),
         cmocka_unit_test(observe_mode_refuses_nothing),
         cmocka_unit_test(marks_and_holds),
