@@ -30,6 +30,10 @@ struct resolver_counters {
     uint64_t cached_bytes;
 };
 
+/* Whether the servers that are named can be used: reads no file and asks nobody.  0, or -1 and a
+ * text in *error (to be freed). */
+int resolver_check(const struct resolver_options *options, char **error);
+
 /* NULL and a text in *error (to be freed) when the servers cannot be used: a server that is no
  * address, an unreadable resolv_conf, one without a nameserver (which libunbound would take for
  * recursion). */

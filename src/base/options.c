@@ -132,6 +132,11 @@ static bool read_plain(struct lexer *lexer, const struct option_block *kind, str
         line = token.at.line;
         grow(list, &token);
     }
+    if (lexer_peek(lexer)->kind == TOKEN_COMMA) {
+        diag_error(lexer_diag(lexer), &lexer_peek(lexer)->at,
+                   "values of a list stand side by side, without commas");
+        return false;
+    }
     return lexer_expect(lexer, TOKEN_SEMICOLON, "';'");
 }
 

@@ -2,7 +2,10 @@
 #include "config_private.h"
 
 #include <postern/diag.h>
+#include <postern/resolver.h>
 #include <postern/results.h>
+
+#include <stdlib.h>
 
 /* The core's own options, one row each.  What a check needs stands with the check. */
 
@@ -92,6 +95,28 @@ static const struct option_row results_rows[] = {
      "remove fields that came with the message and claim to be from this host"},
 };
 
+/* What the daemon could not start with is known here, where nothing depends on it yet. */
+static void check_resolver(void *memory, struct arena *arena, struct diag *diag)
+{
+    const struct resolver_block *block = memory;
+    const struct option_list *servers = &block->servers;
+    struct resolver_options options = {.recursive = block->recursive};
+    char *problem = NULL;
+    (void)arena;
+    for (size_t i = 0; i < servers->count && problem == NULL; i++) {
+        const struct place *at = servers->places != NULL ? &servers->places[i] : &block->head.at;
+        options.servers = &servers->items[i];
+        options.server_count = 1;
+        if (resolver_check(&options, &problem) != 0)
+            diag_error(diag, at, "%s", problem);
+    }
+    options.servers = servers->items;
+    options.server_count = servers->count;
+    if (problem == NULL && resolver_check(&options, &problem) != 0)
+        diag_error(diag, &block->head.at, "%s", problem);
+    free(problem);
+}
+
 static void check_budget(void *memory, struct arena *arena, struct diag *diag)
 {
     const struct budget_block *block = memory;
@@ -164,7 +189,7 @@ static const struct option_block blocks[] = {
     {"listen", true, true, listen_rows, sizeof(listen_rows) / sizeof(listen_rows[0]),
      sizeof(struct listen_options), NULL, "a socket for the MTA to talk to"},
     {"resolver", false, false, resolver_rows, sizeof(resolver_rows) / sizeof(resolver_rows[0]),
-     sizeof(struct resolver_block), NULL, "whom to ask for DNS"},
+     sizeof(struct resolver_block), check_resolver, "whom to ask for DNS"},
     {"budget", false, false, budget_rows, sizeof(budget_rows) / sizeof(budget_rows[0]),
      sizeof(struct budget_block), check_budget, "time that a stage may take"},
     {"audit", false, false, audit_rows, sizeof(audit_rows) / sizeof(audit_rows[0]),

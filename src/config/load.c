@@ -187,6 +187,18 @@ static struct kind_blocks *find_kind(struct reading *reading, const struct token
     return NULL;
 }
 
+/* The kind of block that has an option of this name, or NULL. */
+static const char *block_with(const struct reading *reading, const char *option)
+{
+    for (size_t i = 1; i < reading->all->kind_count; i++) {
+        const struct option_block *kind = reading->all->kinds[i].kind;
+        for (size_t j = 0; j < kind->row_count; j++)
+            if (strcmp(kind->rows[j].name, option) == 0)
+                return kind->kind;
+    }
+    return NULL;
+}
+
 static void unknown_statement(struct reading *reading, const struct token *head)
 {
     const char *words[128] = {"include", "table", "condition", "rule", "disable", "observe"};
@@ -201,6 +213,9 @@ static void unknown_statement(struct reading *reading, const struct token *head)
     if (near != NULL)
         diag_error(reading->diag, &head->at, "unknown statement '%s'; did you mean '%s'?",
                    head->text, near);
+    else if (block_with(reading, head->text) != NULL)
+        diag_error(reading->diag, &head->at, "'%s' stands inside of a block: %s { %s ...; }",
+                   head->text, block_with(reading, head->text), head->text);
     else
         diag_error(reading->diag, &head->at, "unknown statement '%s'", head->text);
 }

@@ -169,8 +169,7 @@ static void release(struct resolver *resolver)
     free(resolver);
 }
 
-static int choose_servers(const struct resolver_options *options, struct servers *servers,
-                          char **error)
+static int take_named(const struct resolver_options *options, struct servers *servers, char **error)
 {
     struct str problem = {0};
 
@@ -179,10 +178,22 @@ static int choose_servers(const struct resolver_options *options, struct servers
         *error = problem.data;
         return -1;
     }
-    if (options->recursive)
-        return 0;
-    if (options->server_count > 0)
-        return servers_from_list(servers, options->servers, options->server_count, error);
+    return servers_from_list(servers, options->servers, options->server_count, error);
+}
+
+int resolver_check(const struct resolver_options *options, char **error)
+{
+    struct servers servers;
+
+    *error = NULL;
+    return take_named(options, &servers, error);
+}
+
+static int choose_servers(const struct resolver_options *options, struct servers *servers,
+                          char **error)
+{
+    if (options->recursive || options->server_count > 0)
+        return take_named(options, servers, error);
     return servers_from_file(
         servers, options->resolv_conf ? options->resolv_conf : "/etc/resolv.conf", error);
 }

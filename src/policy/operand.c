@@ -84,6 +84,10 @@ static bool read_address(struct policy_builder *builder, const struct slot *slot
                       slot->name, token->text);
         return false;
     }
+    if (at == token->text + 1 && token->text[0] == '*')
+        builder_warning(builder, &token->at,
+                        "'*' is no pattern; all addresses of the domain are %s.domain == \"%s\"",
+                        slot->name, domain);
     operand->text =
         arena_printf(builder->arena, "%.*s@%s", (int)(at - token->text), token->text, domain);
     return true;

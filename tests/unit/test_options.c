@@ -247,7 +247,7 @@ static const struct {
     {"text", "{ a; }", "f:1:1: error: expected a word or string, found '{'"},
     {"table", "\"a\";", "f:1:1: error: expected the name of a table, found a string"},
     {"list", ";", "f:1:1: error: expected at least one value, found ';'"},
-    {"list", "a, b;", "f:1:2: error: expected ';', found ','"},
+    {"list", "a, b;", "f:1:2: error: values of a list stand side by side, without commas"},
     {"list", "{ a b; }", "f:1:5: error: expected ';' behind each value, found 'b'"},
     {"list", "{ a, b }", "f:1:4: error: expected ';' behind each value, found ','"},
     {"list", "{ { a; } }", "f:1:3: error: expected a value or '}', found '{'"},
