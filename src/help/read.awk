@@ -26,8 +26,8 @@ function start_samples() {
           "dnsbl.reason https://bl.example/?ip=192.0.2.1|rhsbl.sender.name dbl|rhsbl.sender.reason https://bl.example/?d=example.net|" \
           "rhsbl.helo.name dbl|rhsbl.helo.reason https://bl.example/?d=mail.example.net|spf.domain example.net|spf.mechanism -all|" \
           "spf.explanation see https://example.net/spf|spf.problem two SPF records|spf.result softfail|received.count 51|" \
-          "from.count 2|header.fault unclear_from|from.domain example.net|dmarc.policy reject|dkim.result none|" \
-          "dkim.reason no DKIM-Signature field|spf-temperror:spf.problem SERVFAIL for example.net|" \
+          "from.count 2|header.fault unclear_from|from.domain example.net|dmarc.policy reject|dkim.result fail|" \
+          "dkim.reason the signature of example.net does not fit the body, which was changed|spf-temperror:spf.problem SERVFAIL for example.net|" \
           "dkim-temperror:dkim.reason key s1._domainkey.example.net not reachable|" \
           "signature-unacceptable:dkim.reason key of 512 bits", pairs, "|")
     for (i in pairs)
