@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <postern/audit.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <postern/arena.h>
-#include <postern/str.h>
 
 /* One record as one line that nothing from outside can forge. */
 enum { VALUE_MAX = 1000 };
@@ -29,73 +29,83 @@ static char kind_of(char byte)
     return kinds[(unsigned char)byte];
 }
 
-static void add_odd(struct str *line, char byte)
+/* Writes the byte at AT; returns behind it. */
+static char *add_odd(char *at, char byte)
 {
     static const char digits[] = "0123456789abcdef";
     const unsigned char number = (unsigned char)byte;
-    const char coded[] = {'\\', 'x', digits[number >> 4], digits[number & 15]};
-    const char escaped[] = {'\\', byte};
 
-    if (kind_of(byte) == 'x')
-        str_add_bytes(line, coded, sizeof(coded));
-    else
-        str_add_bytes(line, escaped, sizeof(escaped));
-}
-
-static void add_quoted(struct str *line, const char *value, size_t length)
-{
-    str_add_char(line, '"');
-    for (size_t i = 0, run; i < length; i += run) {
-        run = 0;
-        while (i + run < length && kind_of(value[i + run]) != 'x' && kind_of(value[i + run]) != 'e')
-            run++;
-        str_add_bytes(line, value + i, run);
-        if (i + run < length)
-            add_odd(line, value[i + run++]);
+    *at++ = '\\';
+    if (kind_of(byte) == 'x') {
+        *at++ = 'x';
+        *at++ = digits[number >> 4];
+        *at++ = digits[number & 15];
+    } else {
+        *at++ = byte;
     }
+    return at;
 }
 
-static void add_value(struct str *line, const char *value)
+static char *add_quoted(char *at, const char *value, size_t length, bool cut)
+{
+    *at++ = '"';
+    for (size_t i = 0; i < length; i++) {
+        char kind = kind_of(value[i]);
+        if (kind == 'x' || kind == 'e')
+            at = add_odd(at, value[i]);
+        else
+            *at++ = value[i];
+    }
+    for (int dots = 0; cut && dots < 3; dots++)
+        *at++ = '.';
+    *at++ = '"';
+    return at;
+}
+
+static char *add_value(char *at, const char *value)
 {
     size_t length = 0;
-    bool cut;
 
-    while (length <= VALUE_MAX && kind_of(value[length]) == 'p')
-        length++;
-    if (length > 0 && length <= VALUE_MAX && value[length] == '\0' && value[0] != '=') {
-        str_add_bytes(line, value, length);
-        return;
-    }
+    for (; length <= VALUE_MAX && kind_of(value[length]) == 'p'; length++)
+        at[length] = value[length];
+    if (length > 0 && length <= VALUE_MAX && value[length] == '\0' && value[0] != '=')
+        return at + length;
     length += strnlen(value + length, VALUE_MAX + 1 - length);
-    cut = length > VALUE_MAX;
-    add_quoted(line, value, cut ? VALUE_MAX : length);
-    str_add(line, cut ? "...\"" : "\"");
+    return add_quoted(at, value, length > VALUE_MAX ? VALUE_MAX : length, length > VALUE_MAX);
 }
 
 /* Keys are made of names in the configuration; none of them can end a key here. */
-static void add_key(struct str *line, const char *key)
+static char *add_key(char *at, const char *key)
 {
-    size_t start = line->length;
+    for (const char *c = key; *c != '\0'; c++)
+        *at++ = *c <= 0x20 || *c >= 0x7f || *c == '=' || *c == '"' ? '_' : *c;
+    return at;
+}
 
-    str_add(line, key);
-    for (char *c = line->data + start; *c != '\0'; c++)
-        if (*c <= 0x20 || *c >= 0x7f || *c == '=' || *c == '"')
-            *c = '_';
+/* The most that a field takes with all around it: each byte of the value by its number. */
+static size_t field_room(const struct audit_field *field)
+{
+    const size_t around = sizeof(" =\"...\"");
+
+    return strlen(field->key) + 4 * strnlen(field->value, VALUE_MAX + 1) + around;
 }
 
 const char *audit_line(struct arena *arena, const struct audit_field *fields, size_t count)
 {
-    struct str line = {0};
+    size_t room = 1;
     const char *result;
 
+    for (size_t i = 0; i < count; i++)
+        room += field_room(&fields[i]);
+    char *line = xmalloc(room), *at = line;
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
-            str_add_char(&line, ' ');
-        add_key(&line, fields[i].key);
-        str_add_char(&line, '=');
-        add_value(&line, fields[i].value);
+            *at++ = ' ';
+        at = add_key(at, fields[i].key);
+        *at++ = '=';
+        at = add_value(at, fields[i].value);
     }
-    result = arena_strndup(arena, str_text(&line), line.length);
-    str_free(&line);
+    result = arena_strndup(arena, line, (size_t)(at - line));
+    free(line);
     return result;
 }
