@@ -4,6 +4,7 @@
 """SPF, DKIM, DMARC and ARC where the DNS fails or answers in parts, and before records and messages that mean harm."""
 
 import base64
+import itertools
 import os
 import re
 import sys
@@ -18,7 +19,7 @@ from signing import *
 enter_sandbox()
 
 BUDGET_S = 3
-ADDR = "203.0.113.7"
+ADDR, ADDR6 = "203.0.113.7", "2001:db8::7"
 rsa = rsa_key(1024)
 dkimpy = Dkimpy()
 fake = FakeDns()
@@ -54,7 +55,7 @@ def message(domain="none.example", more="", body="hello\n"):
 def send(daemon, sender, text):
     """The last reply, the seconds that the slowest reply took, and the record."""
     times, reply = [], None
-    with mx.client(ADDR, helo="client.none.example", port=PORTS[daemon]) as client:
+    with mx.client(clients.get(sender, ADDR), helo="client.none.example", port=PORTS[daemon]) as client:
         for step in (lambda: client.mail(sender), lambda: client.rcpt("alice@example.test"), lambda: client.data(text)):
             start = time.monotonic()
             reply = step()
@@ -85,6 +86,8 @@ def side_by_side(jobs):
         raise errors[0]
 
 
+clients = {}  # where a sender sends from, if not from ADDR
+numbers = itertools.count(100)
 PAD = "; n=%s" % ("x" * 500)
 LONG = " ".join("ip4:198.51.100.%d" % at for at in range(40))
 
@@ -110,6 +113,25 @@ def spf_case(record, question, kind, *more):
                 fake.set(host, "A", "198.51.100.1")
         return "x@" + domain, message(), name, kind, "spf.result"
     return setup
+
+
+def spf_aaaa(domain, pad):
+    """The client comes from an IPv6 address."""
+    fake.set(domain, "TXT", "v=spf1 a:h.%s -all" % domain)
+    fake.set("h." + domain, "AAAA", *["2001:db8::1:%x" % at for at in range(40 if pad else 0)] + [ADDR6])
+    clients["x@" + domain] = ADDR6
+    return "x@" + domain, message(), "h." + domain, "AAAA", "spf.result"
+
+
+def spf_ptr(domain, pad):
+    """Each client has an address of its own, so that no answer is known from another."""
+    number = next(numbers)
+    clients["x@" + domain] = "203.0.113.%d" % number
+    reverse = "%d.113.0.203.in-addr.arpa" % number
+    fake.set(domain, "TXT", "v=spf1 ptr:%s -all" % domain)
+    fake.set("h." + domain, "A", clients["x@" + domain])
+    fake.set(reverse, "PTR", *["h." + domain] + ["%s%d.elsewhere.example" % ("l" * 55, at) for at in range(8 if pad else 0)])
+    return "x@" + domain, message(), reverse, "PTR", "spf.result"
 
 
 def dkim_key(domain, pad):
@@ -153,6 +175,8 @@ LOOKUPS = {
     "spf-mx": spf_case("v=spf1 mx:m.@ -all", "m.@", "MX", ("m.@", "MX", "h.@"), ("h.@", "A", ADDR)),
     "spf-mx-host": spf_case("v=spf1 mx:m.@ -all", "h.@", "A", ("m.@", "MX", "h.@"), ("h.@", "A", ADDR)),
     "spf-exists": spf_case("v=spf1 exists:%{ir}.@ -all", "7.113.0.203.@", "A", ("7.113.0.203.@", "A", "127.0.0.2")),
+    "spf-aaaa": spf_aaaa,
+    "spf-ptr": spf_ptr,
     "dkim-key": dkim_key,
     "dmarc-author": dmarc("@", "_dmarc.@"),
     "dmarc-organization": dmarc("a.b.@", "_dmarc.@"),
