@@ -20,14 +20,17 @@
 
 /* `postern check`: what the configuration means, without serving anybody. */
 
-static void warn(const struct block_head *listen, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static void warn(const struct block_head *block, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-static void warn(const struct block_head *listen, const char *format, ...)
+/* KIND and name of the block stand in front. */
+static void warn(const struct block_head *block, const char *kind, const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "%s:%u: %swarning:%s listen %s: ", listen->at.source->path, listen->at.line,
-            term_style(stderr, TERM_DOUBT), term_style(stderr, TERM_PLAIN), listen->name);
+    const char *name = block->name != NULL ? block->name : "";
+    fprintf(stderr, "%s:%u: %swarning:%s %s%s%s: ", block->at.source->path, block->at.line,
+            term_style(stderr, TERM_DOUBT), term_style(stderr, TERM_PLAIN), kind,
+            name[0] != '\0' ? " " : "", name);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -45,17 +48,40 @@ static void warn_of_socket(const struct listen_options *listen)
     const char *slash = strrchr(path, '/');
     const char *place = slash > path ? arena_strndup(arena, path, (size_t)(slash - path)) : "/";
     if (stat(place, &status) != 0)
-        warn(&listen->head,
+        warn(&listen->head, "listen",
              "the socket's folder %s: %s; /run/postern is made when the service starts, "
              "another by install -d",
              place, strerror(errno));
     else if (!S_ISDIR(status.st_mode))
-        warn(&listen->head, "the socket's folder %s is no folder", place);
+        warn(&listen->head, "listen", "the socket's folder %s is no folder", place);
     if (listen->group != NULL && getgrnam(listen->group) == NULL)
-        warn(&listen->head, "there is no group '%s' for the socket; groupadd --system %s makes it",
-             listen->group, listen->group);
+        warn(&listen->head, "listen",
+             "there is no group '%s' for the socket; groupadd --system %s makes it", listen->group,
+             listen->group);
     if (listen->owner != NULL && getpwnam(listen->owner) == NULL)
-        warn(&listen->head, "there is no user '%s' to own the socket", listen->owner);
+        warn(&listen->head, "listen", "there is no user '%s' to own the socket", listen->owner);
+    arena_free(arena);
+}
+
+/* A daemon that cannot open a file of records does not start. */
+static void warn_of_audit(const struct audit_block *audit)
+{
+    struct arena *arena = arena_new();
+    for (size_t i = 0; audit != NULL && i < audit->to.count; i++) {
+        const char *to = audit->to.items[i];
+        const char *slash = strrchr(to, '/');
+        if (strncmp(to, "file:/", 6) != 0)
+            continue;
+        const char *path = to + 5;
+        const char *place = slash > path ? arena_strndup(arena, path, (size_t)(slash - path)) : "/";
+        struct stat status;
+        if (stat(place, &status) != 0)
+            warn(&audit->head, "audit",
+                 "the folder %s: %s; the daemon's user must be able to write there", place,
+                 strerror(errno));
+        else if (!S_ISDIR(status.st_mode))
+            warn(&audit->head, "audit", "%s is no folder", place);
+    }
     arena_free(arena);
 }
 
@@ -205,6 +231,7 @@ static int run_check(const struct command *command, void *memory, char **words)
     if (!cli_check_front(config))
         result = EXIT_TROUBLE;
     print_listens(config);
+    warn_of_audit(config->audit);
     if (!print_tables(config))
         result = EXIT_TROUBLE;
     print_rules(config->policy);

@@ -221,6 +221,12 @@ def _():
         else:
             matches(err, r"^\S+/socket\.conf:1: warning: listen mx: [^\n]*\n$")
             has(err, words)
+    text = 'listen mx { socket unix:%s/x.sock; }\nrule r { when true; accept; }\naudit { to file:%s; }\n'
+    for path, words in (("/nonexistent/records", "the folder /nonexistent: No such file"), (CONF + "/records", "is no folder"), (PLACE + "/records", "")):
+        status, _, err = command("check", "-c", write(PLACE + "/../audit.conf", text % (PLACE, path)))
+        same(status, 0, err)
+        has(err, words)
+        same(err.count("audit.conf:3: warning: audit: "), 1 if words else 0, err)
 
 
 def effective(path, text):
