@@ -171,7 +171,7 @@ static bool may_speak(const struct engine_session *session, const struct view *v
     const struct rule *rule = &policy->rules[index];
 
     for (size_t i = 0; i < rule->slot_count; i++)
-        if (session->needed[rule->slots[i]] == 1)
+        if ((session->needed[rule->slots[i]] & 1) != 0)
             return true;
     return decide_condition(policy->layout, rule->when, view, session->stage) == TRUTH_TRUE &&
            !is_cut_off(session, view, index);

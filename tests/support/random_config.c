@@ -163,6 +163,24 @@ static const struct atom texts[] = {
     {"%{dkim.reason}", STAGE_MESSAGE},
 };
 
+static const char *random_atom(struct random_config *config, enum stage from, enum stage to)
+{
+    const struct atom *atom;
+
+    do
+        atom = &RANDOM_PICK(config, atoms);
+    while (atom->stage < from || atom->stage > to);
+    return atom->text;
+}
+
+/* A rule for some recipients about the message: what makes their policies differ. */
+static enum stage mixed_condition(struct random_config *config, struct str *out)
+{
+    str_add_format(out, "(%s) and ", random_atom(config, STAGE_RCPT, STAGE_RCPT));
+    str_add_format(out, "(%s)", random_atom(config, STAGE_MESSAGE, STAGE_MESSAGE));
+    return STAGE_MESSAGE;
+}
+
 /* Writes a condition; returns the stage from which all of it is known. */
 static enum stage random_condition(struct random_config *config, struct str *out, int depth,
                                    bool early)
@@ -171,6 +189,8 @@ static enum stage random_condition(struct random_config *config, struct str *out
     unsigned parts = 2 + random_config_below(config, 2);
     const char *joint;
 
+    if (!early && random_config_chance(config, 15))
+        return mixed_condition(config, out);
     if (depth == 0 || random_config_chance(config, 40)) {
         const struct atom *atom;
         do
@@ -267,8 +287,9 @@ void random_config_make(struct random_config *config)
                        random_config_chance(config, 50) ? "iprev spf" : "spf dkim dmarc");
     for (unsigned i = 0; i < rules; i++)
         random_rule(config, i, &early);
-    str_add(&config->text, "rule directory { when rcpt.status == unavailable; "
-                           "reply 451 4.3.0 \"directory\"; late; }\n");
+    if (strstr(str_text(&config->text), "rcpt.status ") != NULL)
+        str_add(&config->text, "rule directory { when rcpt.status == unavailable; "
+                               "reply 451 4.3.0 \"directory\"; late; }\n");
 }
 
 void random_config_free(struct random_config *config)

@@ -79,6 +79,13 @@ static const struct row rows[] = {
      "550 5.7.1 from a@example.com|Received: from a by b|Warm: warm.test|Subject: Hello,??world "
      "|eoh (ref ID)",
      1},
+    {"only its text shows it, and another text shows what it tests",
+     "rule q { when true; header \"X-Number: %{t.message}\"; } "
+     "rule r { when t.message == 0; reply 550 5.7.1 \"%{s.seen}\"; }",
+     true, false,
+     "550 5.7.1 from a@example.com|Received: from a by b|Warm: warm.test|Subject: Hello,??world "
+     "|eoh (ref ID)",
+     1},
     {"the text of a rule that is not true",
      "rule r { when sender.local == z; header \"X-Seen: %{s.seen}\"; }", true, false, "continue",
      0},
