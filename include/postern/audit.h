@@ -45,7 +45,8 @@ struct audit_counters {
 /* NULL with a text in *error (to be freed) when a file cannot be opened. */
 struct audit *audit_open(const struct audit_options *options, char **error);
 
-/* Writes what is queued, then closes. */
+/* Writes what is queued, then closes; waits at most eight seconds for a place that takes nothing,
+ * and says in the log what was lost. */
 void audit_close(struct audit *audit);
 
 /* Queues one record (copied), which is written within some 30 ms unless a sink hangs.  From any

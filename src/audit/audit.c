@@ -23,17 +23,19 @@ enum {
     QUEUE_OCTETS = 32 * 1024 * 1024,
     VALUE_OCTETS = 4096, /* of one value; lines show less */
     CLOSE_WAIT_MS = 5000,
+    HANG_WAIT_S = 8, /* at the end, for a sink that takes nothing and does not say so */
     WARN_EVERY_MS = 60 * 1000,
 };
 
 struct audit {
     pthread_t thread;
-    pthread_mutex_t lock; /* guards the queue, next and closing */
+    pthread_mutex_t lock; /* guards the queue, next and the end */
     pthread_cond_t more;
     struct queued *first, **last;
     size_t count, octets; /* with those that the thread has taken and not yet written */
     struct sinks *next;   /* to be used from the next record on */
-    bool closing;
+    bool closing, ended;
+    bool abandoned; /* the thread frees it all */
     int64_t close_by, warned;
     struct sinks *sinks; /* the thread's */
     atomic_uint_fast64_t written, failed, dropped;
@@ -189,6 +191,15 @@ static struct queued *done_with(struct audit *audit, struct queued *records, siz
     return records;
 }
 
+static void audit_free(struct audit *audit)
+{
+    sinks_close(audit->sinks);
+    sinks_close(audit->next);
+    pthread_cond_destroy(&audit->more);
+    pthread_mutex_destroy(&audit->lock);
+    free(audit);
+}
+
 static void *write_records(void *arg)
 {
     struct audit *audit = arg;
@@ -205,6 +216,13 @@ static void *write_records(void *arg)
             records = done_with(audit, records, count, late);
         }
     }
+    pthread_mutex_lock(&audit->lock);
+    bool abandoned = audit->abandoned;
+    audit->ended = true;
+    pthread_cond_broadcast(&audit->more);
+    pthread_mutex_unlock(&audit->lock);
+    if (abandoned)
+        audit_free(audit);
     return NULL;
 }
 
@@ -243,19 +261,30 @@ struct audit *audit_open(const struct audit_options *options, char **error)
 
 void audit_close(struct audit *audit)
 {
+    struct timespec until;
+
     if (audit == NULL)
         return;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += HANG_WAIT_S;
     pthread_mutex_lock(&audit->lock);
     audit->closing = true;
     audit->close_by = clock_ms() + CLOSE_WAIT_MS;
-    pthread_cond_signal(&audit->more);
+    pthread_cond_broadcast(&audit->more);
+    while (!audit->ended && pthread_cond_timedwait(&audit->more, &audit->lock, &until) == 0)
+        continue;
+    bool abandoned = audit->abandoned = !audit->ended;
+    size_t left = audit->count;
+    pthread_t thread = audit->thread;
     pthread_mutex_unlock(&audit->lock);
-    pthread_join(audit->thread, NULL);
-    sinks_close(audit->sinks);
-    sinks_close(audit->next);
-    pthread_cond_destroy(&audit->more);
-    pthread_mutex_destroy(&audit->lock);
-    free(audit);
+    /* The library of the journal waits for a journal that has stopped. */
+    if (abandoned) {
+        log_warning("audit records are not taken any more: up to %zu are lost", left);
+        pthread_detach(thread);
+    } else {
+        pthread_join(thread, NULL);
+        audit_free(audit);
+    }
 }
 
 int audit_reopen(struct audit *audit, const struct audit_options *options, char **error)

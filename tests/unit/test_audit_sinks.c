@@ -171,6 +171,22 @@ static void a_missing_journal_is_noticed(void **state)
     audit_close(audit);
 }
 
+/* The journal's library waits for ever for a daemon that has stopped; the end of ours does not. */
+static void a_stuck_journal_does_not_hold_up_the_end(void **state)
+{
+    int fd = listen_at("/run/systemd/journal/socket");
+    struct audit *audit = open_audit("journal");
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        write_one(audit, "A");
+    audit_close(audit);
+    /* What hangs fails when the daemon goes, and its thread ends. */
+    close(fd);
+    unlink("/run/systemd/journal/socket");
+    usleep(200000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +194,7 @@ int main(void)
         cmocka_unit_test(a_stuck_syslog_holds_nobody_up),
         cmocka_unit_test(speaks_to_the_journal),
         cmocka_unit_test(a_missing_journal_is_noticed),
+        cmocka_unit_test(a_stuck_journal_does_not_hold_up_the_end),
     };
 
     return cmocka_run_group_tests_name("audit_sinks", tests, own_places, NULL);
