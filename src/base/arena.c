@@ -180,7 +180,8 @@ static struct chunk *chunk_with_room(struct arena *arena, size_t size)
     return chunk;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+/* Memory with anything in it. */
+static void *take(struct arena *arena, size_t size)
 {
     struct chunk *chunk;
     size_t rounded;
@@ -194,7 +195,12 @@ void *arena_alloc(struct arena *arena, size_t size)
     chunk->used += rounded;
     arena->used += rounded;
     ASAN_UNPOISON_MEMORY_REGION(memory, size);
-    return memset(memory, 0, size);
+    return memory;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    return memset(take(arena, size), 0, size);
 }
 
 char *arena_strndup(struct arena *arena, const char *text, size_t length)
@@ -203,15 +209,27 @@ char *arena_strndup(struct arena *arena, const char *text, size_t length)
 
     if (length == SIZE_MAX)
         out_of_memory(length);
-    copy = arena_alloc(arena, length + 1);
+    copy = take(arena, length + 1);
     if (length != 0)
         memcpy(copy, text, length);
+    copy[length] = '\0';
     return copy;
 }
 
 char *arena_strdup(struct arena *arena, const char *text)
 {
     return arena_strndup(arena, text, strlen(text));
+}
+
+char *arena_join(struct arena *arena, const char *a, const char *b, const char *c)
+{
+    size_t first = strlen(a), second = strlen(b), third = strlen(c);
+    char *joined = take(arena, first + second + third + 1);
+
+    memcpy(joined, a, first);
+    memcpy(joined + first, b, second);
+    memcpy(joined + first + second, c, third + 1);
+    return joined;
 }
 
 /* Prints into what is left of the head, where the text nearly always fits.  Returns its length, and

@@ -296,5 +296,5 @@ const char *mailbox_format(struct arena *arena, const char *local, const char *d
         local = quote(arena, local);
     if (domain[0] == '\0')
         return local;
-    return arena_printf(arena, "%s@%s", local, domain);
+    return arena_join(arena, local, "@", domain);
 }

@@ -353,7 +353,7 @@ static bool ask_zone(struct probe_run *run, size_t number, const char *target)
     if (state == DNSBL_ASIDE ||
         strlen(target) + 1 + strlen(work->lists->zones[number].name) > DNS_NAME_MAX)
         return false;
-    zone->name = arena_printf(run->scratch, "%s.%s", target, work->lists->zones[number].name);
+    zone->name = arena_join(run->scratch, target, ".", work->lists->zones[number].name);
     probe_ask(run, zone->name, DNS_A, got, tag_of(number, ASKED_ADDRESS));
     zone->untried = state == DNSBL_UNTRIED;
     for (i = 0; zone->untried && i < dnsbl_health_tests(health, number); i++)

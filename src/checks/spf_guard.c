@@ -201,8 +201,11 @@ static void write_step(struct str *text, const struct spf_guard *guard,
         str_add_format(text, " redirect=%s", mark);
         return;
     }
-    str_add_format(text, " %c%s:%s", term->qualifier,
-                   step->kind == SPF_STEP_TERM ? verbs[term->kind] : "exists", mark);
+    str_add_char(text, ' ');
+    str_add_char(text, term->qualifier);
+    str_add(text, step->kind == SPF_STEP_TERM ? verbs[term->kind] : "exists");
+    str_add_char(text, ':');
+    str_add(text, mark);
     if (term->kind != SPF_KIND_A && term->kind != SPF_KIND_MX)
         return;
     if (term->bits4 > 0 && term->bits4 < 32)

@@ -113,8 +113,11 @@ static void show_row(struct str *out, const struct slot *slot, const char *const
 
         if (length == 0)
             continue;
-        str_add_format(out, "%s%s=%.*s%s", gap, slot->words[i], CELL_MAX, cells[i],
-                       length > CELL_MAX ? "..." : "");
+        str_add(out, gap);
+        str_add(out, slot->words[i]);
+        str_add_char(out, '=');
+        str_add_bytes(out, cells[i], length > CELL_MAX ? CELL_MAX : length);
+        str_add(out, length > CELL_MAX ? "..." : "");
         gap = " ";
     }
 }

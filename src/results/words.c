@@ -73,8 +73,9 @@ void folded_pair(struct folded *folded, const char *key, const char *value, cons
 {
     struct str word = {0};
 
+    str_add(&word, key);
     if (key[0] != '\0')
-        str_add_format(&word, "%s=", key);
+        str_add_char(&word, '=');
     if (is_token(value) && strnlen(value, VALUE_MAX + 1) <= VALUE_MAX)
         str_add(&word, value);
     else

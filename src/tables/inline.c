@@ -19,7 +19,7 @@ static enum table_status find(const void *image, const struct table_probe *probe
         return status;
     struct table_probe below = *probe;
     below.form = PROBE_PARENT;
-    below.text = arena_printf(probe->arena, ".%s", probe->text);
+    below.text = arena_join(probe->arena, ".", probe->text, "");
     return keyset_backend_find(image, &below, answer);
 }
 

@@ -258,10 +258,9 @@ static bool try_mailboxes(const struct walk *walk)
 {
     if (walk->domain[0] == '\0' || walk->local[0] == '\0')
         return false;
-    return try(walk, PROBE_MAILBOX,
-               arena_printf(walk->arena, "%s@%s", walk->local, walk->domain)) ||
+    return try(walk, PROBE_MAILBOX, arena_join(walk->arena, walk->local, "@", walk->domain)) ||
            (walk->base != NULL &&
-            try(walk, PROBE_MAILBOX, arena_printf(walk->arena, "%s@%s", walk->base, walk->domain)));
+            try(walk, PROBE_MAILBOX, arena_join(walk->arena, walk->base, "@", walk->domain)));
 }
 
 /* A quoted local part with an '@' or a '.' in front must not meet the entry of another domain or
@@ -324,7 +323,7 @@ static void walk_whole(const struct table_key *key, struct walk *walk)
     else if (key->domain[0] == '\0')
         try(walk, PROBE_USER, key->local);
     else
-        try(walk, PROBE_MAILBOX, arena_printf(walk->arena, "%s@%s", key->local, key->domain));
+        try(walk, PROBE_MAILBOX, arena_join(walk->arena, key->local, "@", key->domain));
 }
 
 void keys_walk(const struct table_key *key, bool whole, struct arena *arena, key_probe_fn *probe,

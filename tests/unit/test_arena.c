@@ -98,6 +98,8 @@ static void test_strings(void **state)
     assert_string_equal(arena_strndup(arena, text, 2), "mx");
     assert_string_equal(arena_strndup(arena, NULL, 0), "");
     assert_memory_equal(arena_strndup(arena, "a\0b", 3), "a\0b\0", 4);
+    assert_string_equal(arena_join(arena, "user", "@", "example.org"), "user@example.org");
+    assert_string_equal(arena_join(arena, "", "", ""), "");
     assert_string_equal(arena_printf(arena, "%s:%d", "x", 25), "x:25");
     assert_string_equal(arena_printf(arena, "%s", ""), "");
     assert_string_equal(arena_number(arena, 0), "0");
