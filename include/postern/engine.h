@@ -129,6 +129,8 @@ struct action {
     bool observed; /* mode observe: kind is CONTINUE, the record says what it would have been */
     struct verdict
         verdict; /* what the rules gave at this stage, for explain; certain is always true */
+    const uint8_t *fired; /* per rule: whether it only observes and was true; NULL where that was
+                             not asked */
     const char
         *rule; /* name of the rule that decided, or postern:fault, postern:split; "" for none */
 };

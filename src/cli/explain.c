@@ -79,6 +79,22 @@ static const char *verdict_word(const struct action *action)
     return "none";
 }
 
+static const struct rule **keep_fired(struct explained *explained, const uint8_t *fired)
+{
+    const struct policy *policy = explained->config->policy;
+    const struct rule **rules;
+    size_t count = 0;
+
+    if (fired == NULL)
+        return NULL;
+    rules = arena_alloc(explained->arena, (policy->rule_count + 1) * sizeof(rules[0]));
+    for (size_t i = 0; i < policy->rule_count; i++)
+        if (fired[i])
+            rules[count++] = &policy->rules[i];
+    rules[count] = NULL;
+    return rules;
+}
+
 static struct explained_step *keep(struct explained *explained, enum stage stage, const char *what,
                                    const struct session_answer *answer)
 {
@@ -100,6 +116,7 @@ static struct explained_step *keep(struct explained *explained, enum stage stage
         step->reply = reply_format(explained->arena, action->reply);
     if (action->verdict.kind == VERDICT_QUARANTINE && action->reason != NULL)
         step->reason = arena_strdup(explained->arena, action->reason);
+    step->fired = keep_fired(explained, action->fired);
     step->header_count = action->header_count;
     step->headers = arena_alloc(explained->arena, (action->header_count + 1) * sizeof(char *));
     for (size_t i = 0; i < action->header_count; i++)

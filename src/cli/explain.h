@@ -42,6 +42,7 @@ struct explained_step {
     const char *reason;   /* quarantine */
     const char **headers; /* "Name: value" that would be added */
     size_t header_count;
+    const struct rule **fired; /* rules that only observe and were true; NULL-terminated, or NULL */
     const char *recipient;     /* at RCPT */
     const struct value *facts; /* at RCPT: values of the recipient's facts, by slot */
 };

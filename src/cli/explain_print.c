@@ -187,6 +187,9 @@ static void print_step(const struct explained *explained, const struct explained
     }
     if (step->reason != NULL)
         fprintf(out, "    held: %s\n", step->reason);
+    for (size_t i = 0; step->fired != NULL && step->fired[i] != NULL; i++)
+        fprintf(out, "    %sobserved%s: rule %s (%s:%u) is true\n", term_style(out, TERM_DOUBT),
+                plain, step->fired[i]->name, step->fired[i]->file, step->fired[i]->line);
     for (size_t i = 0; i < step->header_count; i++)
         fprintf(out, "    header added: %s\n", step->headers[i]);
 }
@@ -300,6 +303,10 @@ static void add_outcome(json_t *object, const struct explained_step *step)
     json_object_set_new(object, "verdict", json_string(step->verdict));
     json_object_set_new(object, "rule",
                         step->rule[0] != '\0' ? json_string(step->rule) : json_null());
+    json_t *observed = json_array();
+    for (size_t i = 0; step->fired != NULL && step->fired[i] != NULL; i++)
+        json_array_append_new(observed, json_string(step->fired[i]->name));
+    json_object_set_new(object, "observed", observed);
     json_object_set_new(object, "stage", json_string(stage_name(step->stage)));
     json_object_set_new(object, "reply",
                         step->reply != NULL ? json_string(step->reply) : json_null());

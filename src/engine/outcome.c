@@ -268,6 +268,7 @@ bool stage_settle_message(struct engine_session *session)
     if (mixed.differs)
         what.mixed = describe_mixed(session, &outcome, rule);
     what.observed = outcome.fired;
+    session->action.fired = outcome.fired;
     what.marked = outcome.marked;
     /* What an observing rule saw is recorded in any case: that is what it is there for. */
     if (session->action.kind != ACTION_CONTINUE || audit == NULL || audit->accepted ||

@@ -194,6 +194,7 @@ static void say(struct engine_session *session, const struct recipient *recipien
     session->action.observed = session->observe;
     session->action.reply = reply;
     session->action.rule = what->rule;
+    session->action.fired = fired;
     what->verdict = reply->code >= 500 ? "reject" : "defer";
     what->stage = session->wait.stage;
     what->reply = reply_oneline(session->speech, reply);

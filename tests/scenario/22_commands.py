@@ -155,6 +155,16 @@ def _():
         out = command(*alice, "--message", message("observe", "From: x@example.net\nSubject: %s\n\nx\n" % subject))[1]
         has(out, "  < 250 taken\n")
         expect(subject == "none" or words in out, out)
+    # Rules that observe by themselves are named beside the verdict.
+    silent = write(PLACE + "/silent.conf", read(CONF) + 'observe worm listed;\n')
+    out = command("explain", "-c", silent, *PLAIN, "--rcpt", "alice@example.test", "--brief", "--message",
+                  message("worm", "From: x@example.net\nSubject: worm\n\nx\n"))[1]
+    has(out, "    observed: rule worm (silent.conf:15) is true\n")
+    expect("listed" not in out, out)
+    data = json.loads(command("explain", "-c", silent, *PLAIN, "--rcpt", "alice@example.test", "--json", "--message",
+                              message("worm", "From: x@example.net\nSubject: worm\n\nx\n"))[1])
+    same((data["verdict"], data["observed"]), ("none", ["worm"]))
+    os.unlink(silent)
     # The other door, by name.
     alice += ["--message", message("door", "From: x@example.net\nSubject: door\n\nx\n")]
     has(command(*alice, "--listener", "two", "--daemon", "submission")[1], "    reject by rule door")
@@ -370,7 +380,7 @@ def _():
         if name:
             arguments += ["--message", "%s/../%s.eml" % (PLACE, name)]
         got = explained(*arguments)
-        same(sorted(got), sorted(["facts", "verdict", "rule", "stage", "reply", "recipients"]))
+        same(sorted(got), sorted(["facts", "verdict", "rule", "stage", "reply", "observed", "recipients"]))
         same((got["verdict"], got["rule"], got["stage"]), (verdict, rule, stage), str(arguments))
         same([one["rcpt"] for one in got["recipients"]], recipients)
         for one in got["recipients"]:
