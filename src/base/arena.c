@@ -223,12 +223,9 @@ char *arena_strdup(struct arena *arena, const char *text)
 
 char *arena_join(struct arena *arena, const char *a, const char *b, const char *c)
 {
-    size_t first = strlen(a), second = strlen(b), third = strlen(c);
-    char *joined = take(arena, first + second + third + 1);
+    char *joined = take(arena, strlen(a) + strlen(b) + strlen(c) + 1);
 
-    memcpy(joined, a, first);
-    memcpy(joined + first, b, second);
-    memcpy(joined + first + second, c, third + 1);
+    stpcpy(stpcpy(stpcpy(joined, a), b), c);
     return joined;
 }
 
