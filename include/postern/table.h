@@ -52,7 +52,8 @@ struct table_guard {
     const char *state_dir;   /* /var/lib/postern; NULL: counts are kept in memory only */
     unsigned shrink_percent; /* 0: no guard */
     bool read_only;          /* a command looks: kept counts are read, never written */
-    bool may_begin_empty;    /* a table without entries is good when it is opened, not later on */
+    bool may_begin_empty;    /* a table without entries is good when it is opened, unless more than
+                                one was known before; not later on */
 };
 
 struct table;

@@ -148,6 +148,11 @@ bool guard_allows(const struct guard *guard, const struct counts *counts, struct
     return false;
 }
 
+size_t guard_known(const struct guard *guard)
+{
+    return guard->last != NULL ? guard->last->total : 0;
+}
+
 static char *state_path(const char *dir, const char *table)
 {
     struct str path = {0};

@@ -26,6 +26,9 @@ void guard_free(struct guard *guard);
  * empty though no empty one was ever accepted, or smaller in one domain by more than the share. */
 bool guard_allows(const struct guard *guard, const struct counts *counts, struct str *problem);
 
+/* How many entries the last image had that was trusted; 0 where there was none. */
+size_t guard_known(const struct guard *guard);
+
 /* These are the right counts from now on.  Takes COUNTS over; writes the state file when something
  * changed.  One log line when that fails, and not again until it has worked. */
 void guard_take(struct guard *guard, struct counts *counts);

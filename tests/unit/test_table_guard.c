@@ -121,6 +121,12 @@ static void test_begins_empty(void **state)
     EXPECT_LOG(fixture, "it holds no entry at all; 'postern table t --accept'");
     EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
 
+    /* A restart forgets nothing. */
+    struct table *again = open_table(fixture, "file:users");
+    table_guard(again, &guard);
+    EXPECT(fixture, again, "rcpt:user0@a.test", "unavailable");
+    table_unref(again);
+
     struct table *command = open_table(fixture, "file:users");
     table_guard(command, &guard);
     accept_size(fixture, command);
@@ -128,6 +134,18 @@ static void test_begins_empty(void **state)
     table_refresh(table);
     EXPECT(fixture, table, "rcpt:user0@a.test", "absent");
     assert_null(table_problem(table, fixture->arena));
+    table_unref(table);
+
+    /* The only entry may go while nobody runs. */
+    put_users(fixture, "users", 1, 0, 0);
+    table = open_table(fixture, "file:users");
+    table_guard(table, &guard);
+    EXPECT(fixture, table, "rcpt:user0@a.test", "user0@a.test=1");
+    table_unref(table);
+    put_users(fixture, "users", 0, 0, 0);
+    table = open_table(fixture, "file:users");
+    table_guard(table, &guard);
+    EXPECT(fixture, table, "rcpt:user0@a.test", "absent");
     table_unref(table);
 }
 
