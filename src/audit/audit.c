@@ -13,11 +13,12 @@
 
 /*
  * A bounded queue and the thread that writes what stands in it: a full disk or a syslog daemon that
- * has stopped never delays a reply.  Waking the thread costs more than a record does, so it sleeps
- * for a moment after the first one and takes all that came meanwhile.
+ * has stopped never delays a reply.  Waking the thread costs more than a record does: while there
+ * are many, it sleeps for a moment after the first one and takes all that came meanwhile.
  */
 enum {
     GATHER_MS = 25,
+    GATHER_FROM = 16, /* records in such a time; fewer are written at once */
     BATCH_RECORDS = 64,
     QUEUE_RECORDS = 8192,
     QUEUE_OCTETS = 32 * 1024 * 1024,
@@ -37,7 +38,11 @@ struct audit {
     bool closing, ended;
     bool abandoned; /* the thread frees it all */
     int64_t close_by, warned;
-    struct sinks *sinks; /* the thread's */
+    /* The thread's. */
+    struct sinks *sinks;
+    int64_t window;   /* when it began to count; clock_ms() */
+    size_t in_window; /* records since then */
+    bool busy;        /* there were many in the last one */
     atomic_uint_fast64_t written, failed, dropped;
 };
 
@@ -132,6 +137,19 @@ static void gather(struct audit *audit)
         continue;
 }
 
+/* Whether records come so fast that it pays to let them gather. */
+static bool is_busy(struct audit *audit)
+{
+    int64_t now = clock_ms();
+
+    if (now - audit->window >= GATHER_MS) {
+        audit->busy = audit->in_window >= GATHER_FROM && now - audit->window < 2 * GATHER_MS;
+        audit->window = now;
+        audit->in_window = 0;
+    }
+    return audit->busy;
+}
+
 /* Waits until there is something to do.  All records that are queued, and the sinks they go to;
  * false at the end. */
 static bool take(struct audit *audit, struct queued **records)
@@ -142,7 +160,8 @@ static bool take(struct audit *audit, struct queued **records)
     pthread_mutex_lock(&audit->lock);
     while (audit->first == NULL && audit->next == NULL && !audit->closing)
         pthread_cond_wait(&audit->more, &audit->lock);
-    gather(audit);
+    if (is_busy(audit))
+        gather(audit);
     *records = audit->first;
     audit->first = NULL;
     audit->last = &audit->first;
@@ -214,6 +233,7 @@ static void *write_records(void *arg)
             if (!late)
                 sinks_write(audit->sinks, records, count);
             records = done_with(audit, records, count, late);
+            audit->in_window += count;
         }
     }
     pthread_mutex_lock(&audit->lock);
