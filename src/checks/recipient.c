@@ -266,6 +266,29 @@ struct table *recipients_domains(const struct check_site *site)
     return block != NULL ? table_of(site, block->domains) : NULL;
 }
 
+static bool has_domain(struct table *table, const char *domain)
+{
+    const struct table_key key = {.kind = TABLE_KEY_DOMAIN, .text = domain, .delimiter = ""};
+    struct arena *arena = arena_new();
+    bool found = table_find(table, &key, arena).status == TABLE_FOUND;
+
+    arena_free(arena);
+    return found;
+}
+
+/* The domains of the shipped example belong to nobody (RFC 2606): with them, all that the site
+ * takes mail for is foreign. */
+static void warn_of_example(const struct check_site *site, const struct recipients_block *block,
+                            struct table *domains)
+{
+    if (domains != NULL && has_domain(domains, "example.org") && has_domain(domains, "example.net"))
+        diag_warning(
+            site->diag, &block->head.at,
+            "table %s still has the domains of the example; write those that you take mail "
+            "for there, or their recipients count as foreign",
+            block->domains);
+}
+
 /* Each table once.  Domains that are lost make mail for them foreign, or their bare users unknown,
  * as surely as mailboxes that are lost.  A host without mailboxes is suspicious, one where nobody
  * has moved is not. */
@@ -304,6 +327,7 @@ static void *open_recipient(const struct check_site *site)
     if (block->delimiter != NULL)
         state->delimiter = block->delimiter;
     state->domains = table_of(site, block->domains);
+    warn_of_example(site, block, state->domains);
     if (state->domains != NULL && table_first_domain(state->domains) != NULL)
         state->home = table_first_domain(state->domains);
     state->local = table_of(site, block->local);
