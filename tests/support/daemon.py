@@ -218,6 +218,13 @@ class Postern(Server):
             return found if len(found) >= count else None
         return wait_until("%d audit records with %s" % (count, fields), probe, seconds)
 
+    def record_of(self, reply):
+        """The record of a reply, by the id that stands in it."""
+        match = re.search(r"\(ref ([A-Z0-9]{6})\)$", reply.text)
+        if not match:
+            raise Trouble("no id in the reply: %r" % reply)
+        return self.wait_audit(id=match.group(1), verdict="reject" if reply.code >= 500 else "defer")[-1]
+
     def memory(self):
         """Resident memory in bytes."""
         status = read("/proc/%d/status" % self.process.pid)
