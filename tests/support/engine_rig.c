@@ -2,6 +2,7 @@
 #include "engine_rig.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -344,6 +345,31 @@ size_t rig_asked(struct rig *rig, const char *name, enum dns_type type)
 size_t rig_in_flight(struct rig *rig)
 {
     return fake_dns_open(rig->dns);
+}
+
+static void pass_by(void *arg)
+{
+    sem_post(arg);
+}
+
+bool rig_settle(struct rig *rig)
+{
+    sem_t passed;
+    bool settled = false;
+
+    sem_init(&passed, 0, 0);
+    for (int wait = 0; wait < 5000 && !settled; wait++) {
+        if (rig_in_flight(rig) > 0) {
+            usleep(1000);
+            continue;
+        }
+        /* An answer that is being told may lead to the next question. */
+        loop_post(rig->loop, pass_by, &passed);
+        sem_wait(&passed);
+        settled = rig_in_flight(rig) == 0;
+    }
+    sem_destroy(&passed);
+    return settled;
 }
 
 /* ---- stages ---- */

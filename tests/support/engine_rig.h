@@ -59,6 +59,10 @@ void rig_answer(struct rig *rig, size_t i, const char *answer);
 size_t rig_asked(struct rig *rig, const char *name, enum dns_type type);
 size_t rig_in_flight(struct rig *rig);
 
+/* Waits until no question is under way and all that followed from the answers is done; false after
+ * some seconds. */
+bool rig_settle(struct rig *rig);
+
 /* Starts a stage and waits until DONE (at most 20 seconds). The action as one line: "continue",
  * "550 5.7.1 text", "quarantine REASON", then "; Name: value" for headers, "; -Name 2" for removals
  * and " observed".  The id is shown as ID. */
