@@ -255,7 +255,8 @@ static json_t *json_of(const struct explained *explained, const struct slot *slo
     bool known = value->state == VALUE_KNOWN;
     switch ((enum fact_type)slot->type) {
     case FACT_WORD:
-        if (value->state != VALUE_OPEN)
+        /* A fact in fault need not have a word for that. */
+        if (value->state != VALUE_OPEN && value->word < slot->word_count)
             return json_string(slot->words[value->word]);
         break;
     case FACT_BOOL:

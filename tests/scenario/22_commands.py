@@ -260,6 +260,8 @@ def _():
     shipped_text = read(os.path.join(installed(), "postern.conf"))
     shipped_text = re.sub(r"(?m)^include .*/rules\.d/.*;", "include %s;" % rules, shipped_text)
     has(shipped_text, rules)
+    has(command("check", "-c", write(PLACE + "/shipped.conf", shipped_text))[2], "warning: table ours still has the domains of the example")
+    shipped_text = shipped_text.replace("{ example.org; example.net; }", "{ example.test; }")
     write(PLACE + "/some.key", "sesamkey\n")
     os.chmod(PLACE + "/some.key", 0o600)
     odd = """\
