@@ -86,7 +86,7 @@ function put_rule(name, entry,    i, replies) {
         if (row_rule[i] == entry)
             replies = replies row_text[i] "\n"
     if (replies != "") {
-        print ".Bd -literal -offset indent"
+        print ".\\\" test: none it is a reply, made from the rule itself\n.Bd -literal -offset indent"
         put_literal(substr(replies, 1, length(replies) - 1))
         print ".Ed\n.Pp"
     }
@@ -120,6 +120,14 @@ function put_kind(name, heading, wanted,    i) {
         }
 }
 
+function put_examples() {
+    print ".Sh EXAMPLES\nA bounce quotes a reply with 5.1.6; what is it about?"
+    print ".\\\" test: session\n.Bd -literal -offset indent\n$ postern code 5.1.6\n5.1.6  Mailbox has moved\n\\&...\n.Ed"
+    print ".Pp\nWhich of two codes is the right one for a rule?"
+    print ".\\\" test: session\n.Bd -literal -offset indent\n$ COLUMNS=70 postern code 550 554 | head -n 1"
+    print "550  Not taken: mailbox or policy   554  Transaction failed\n.Ed"
+}
+
 function write_all(    name) {
     name = lang[1]
     print ".\\\" SPDX-License-Identifier: MIT"
@@ -139,5 +147,6 @@ function write_all(    name) {
     put_kind(name, text[name, "page", "enhanced"], "enhanced")
     put_kind(name, text[name, "page", "rules"], "rule")
     put_kind(name, text[name, "page", "own"], "own")
+    put_examples()
     print ".Sh SEE ALSO\n.Xr postern-audit 5 ,\n.Xr postern.conf 5 ,\n.Xr postern-policy 7 ,\n.Xr postern 8 ,\n.Xr postern-code 8"
 }

@@ -234,7 +234,8 @@ def _():
                    for start in range(len(printed) - len(shown) + 1)), "not in the demo:\n%s\n%s" % (block, done.stdout))
 
 
-PAGES = sorted(glob.glob(os.path.join(ROOT, "man/*.[1-8]")))
+# One of them is made by the build.
+PAGES = sorted(glob.glob(os.path.join(ROOT, "man/*.[1-8]")) + glob.glob(os.path.join(os.path.dirname(binary()), "man/*.[1-8]")))
 for page in PAGES:
     page_case(page)
 
