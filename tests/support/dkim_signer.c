@@ -284,3 +284,31 @@ const char *signer_by_hand(const struct signer *signer, const char *value,
                         with_crlf(arena, without_signature(arena, value)));
     return replace(arena, value, "@B", sign_text(signer, text));
 }
+
+/* ---- a group's keys ---- */
+
+int signers_set_up(void **state)
+{
+    struct signers *signers = xcalloc(1, sizeof(*signers));
+
+    signers->arena = arena_new();
+    signers->rsa = signer_new(signers->arena, "rsa2048");
+    signers->other = signer_new(signers->arena, "rsa1024");
+    signers->small = signer_new(signers->arena, "rsa512");
+    signers->ed25519 = signer_new(signers->arena, "ed25519");
+    *state = signers;
+    return 0;
+}
+
+int signers_tear_down(void **state)
+{
+    struct signers *signers = *state;
+
+    signer_free(signers->rsa);
+    signer_free(signers->other);
+    signer_free(signers->small);
+    signer_free(signers->ed25519);
+    arena_free(signers->arena);
+    free(signers);
+    return 0;
+}

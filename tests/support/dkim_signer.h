@@ -37,4 +37,12 @@ const char *signer_by_library(const struct signer *signer, const char *domain, c
 const char *signer_by_hand(const struct signer *signer, const char *value,
                            const char *const *fields, const char *body, size_t length);
 
+/* A group's keys, of each kind one: set up and torn down as cmocka's group fixture, *state. */
+struct signers {
+    struct arena *arena;
+    struct signer *rsa, *other, *small, *ed25519; /* RSA of 2048, 1024 and 512 bits */
+};
+int signers_set_up(void **state);
+int signers_tear_down(void **state);
+
 #endif

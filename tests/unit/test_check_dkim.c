@@ -22,37 +22,6 @@
 #define KEY          "sel._domainkey.example.org"
 
 /* One key of each kind for all tests: they take time to make. */
-struct fixture {
-    struct arena *arena;
-    struct signer *rsa, *other, *small, *ed25519;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-
-    fixture->arena = arena_new();
-    fixture->rsa = signer_new(fixture->arena, "rsa2048");
-    fixture->other = signer_new(fixture->arena, "rsa1024");
-    fixture->small = signer_new(fixture->arena, "rsa512");
-    fixture->ed25519 = signer_new(fixture->arena, "ed25519");
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    signer_free(fixture->rsa);
-    signer_free(fixture->other);
-    signer_free(fixture->small);
-    signer_free(fixture->ed25519);
-    arena_free(fixture->arena);
-    free(fixture);
-    return 0;
-}
-
 static const char *const header[] = {
     "From: Joe <joe@example.org>",
     "To: a@example.net,\n\tb@example.net ,\n  c@example.net",
@@ -149,7 +118,7 @@ static const struct {
 
 static void test_bodies(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct bench_answer dns[] = {{KEY, DNS_TXT, signer_record(fixture->rsa)}, {0}};
     struct bench *bench = new_bench("");
     size_t i, j;
@@ -174,7 +143,7 @@ static void test_bodies(void **state)
 /* A body that lost its last CRLF on the way is the body that was signed. */
 static void test_no_last_line_end(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct bench_answer dns[] = {{KEY, DNS_TXT, signer_record(fixture->rsa)}, {0}};
     struct bench *bench = new_bench("");
     size_t i;
@@ -197,7 +166,7 @@ static void test_no_last_line_end(void **state)
 static void test_splits(void **state)
 {
     static const char body[] = "a \r\n\r\n \t b\r\nc  d\r\n\r\n\r\ne\r\n\r\n";
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct bench_answer dns[] = {{KEY, DNS_TXT, signer_record(fixture->rsa)}, {0}};
     struct bench *bench = new_bench("");
     size_t length = sizeof(body) - 1;
@@ -272,7 +241,7 @@ static void test_changes(void **state)
          "fail",
          "the signature of example.org does not fit the body, which was changed"},
     };
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct bench_answer dns[] = {{KEY, DNS_TXT, signer_record(fixture->rsa)}, {0}};
     struct bench *bench = new_bench("");
     size_t i;
@@ -386,7 +355,7 @@ static void test_by_hand(void **state)
     };
     static const char *const fields[] = {"Received: 1", "Received: 2", "Subject: s", FROM, NULL};
     static const char body[] = "Hello\r\n";
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *record = signer_record(fixture->rsa);
     struct bench_answer dns[] = {{KEY, DNS_TXT, record},
                                  {"20240101._domainkey.example.org", DNS_TXT, record},
@@ -412,7 +381,7 @@ static void test_signed_signatures(void **state)
 {
     static const char broken[] = " v=1; this is none";
     static const char *const fields[] = {FROM, NULL};
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *covered = arena_printf(fixture->arena, "DKIM-Signature:%s", broken);
     const char *both[] = {FROM, covered, NULL};
     struct bench_answer dns[] = {{KEY, DNS_TXT, signer_record(fixture->rsa)}, {0}};
@@ -436,7 +405,7 @@ static void test_signed_signatures(void **state)
 
 static void test_keys(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *rsa = signer_key(fixture->rsa);
     struct arena *arena = fixture->arena;
 #define RECORD(...) arena_printf(arena, __VA_ARGS__)
@@ -519,7 +488,7 @@ static void test_keys(void **state)
 static void test_key_options(void **state)
 {
     static const char *const fields[] = {FROM, NULL};
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct bench_answer dns[] = {{KEY, DNS_TXT, signer_record(fixture->other)}, {0}};
     const char *value =
         signer_by_hand(fixture->other, SIGNED "d=example.org; s=sel; h=from", fields, "", 0);
@@ -537,7 +506,7 @@ static void test_key_options(void **state)
 static void test_ed25519(void **state)
 {
     static const char *const fields[] = {FROM, NULL};
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *key = signer_key(fixture->ed25519);
     const struct {
         const char *record, *result;
@@ -583,7 +552,7 @@ static const struct dns_answer *answer_many(void *arg, const char *name, enum dn
 static void test_many_records(void **state)
 {
     static const char *const fields[] = {FROM, NULL};
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *good = signer_record(fixture->rsa);
     const char *other = signer_record(fixture->other);
     const char *testing = arena_printf(fixture->arena, "%s; t=y", other);
@@ -617,7 +586,7 @@ static void test_many_records(void **state)
 static void test_several(void **state)
 {
     static const char *const fields[] = {FROM, NULL};
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *rsa = signer_record(fixture->rsa);
     const char *other = signer_record(fixture->other);
 #define A "a._domainkey.example.org"
@@ -673,7 +642,7 @@ static void test_limit(void **state)
 {
     static const char *const fields[] = {FROM, NULL};
     enum { MANY = 500 };
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct bench_answer dns[] = {{A, DNS_TXT, signer_record(fixture->rsa)},
                                  {KEY, DNS_TXT, signer_record(fixture->other)},
                                  {0}};
@@ -734,7 +703,7 @@ static void test_no_signature(void **state)
 /* Nothing of this may do more harm than to fail; asan watches. */
 static void test_hostile(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct arena *arena = fixture->arena;
     char *long_text = arena_alloc(arena, 20001);
     char *colons = arena_alloc(arena, 3001);
@@ -824,7 +793,7 @@ static void test_hostile(void **state)
 static void test_long_header(void **state)
 {
     static const char *const fields[] = {FROM, NULL};
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct bench_answer dns[] = {{KEY, DNS_TXT, signer_record(fixture->rsa)}, {0}};
     const char *value =
         signer_by_hand(fixture->rsa, SIGNED "d=example.org; s=sel; h=from", fields, "", 0);
@@ -957,5 +926,5 @@ int main(void)
         cmocka_unit_test(test_no_signature), cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_long_header),  cmocka_unit_test(test_dkimpy),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, signers_set_up, signers_tear_down);
 }

@@ -23,35 +23,6 @@
 #define SIGNED       " v=1; a=rsa-sha256; bh=@BH; b=@B; h=from; "
 #define FROM         "From: Joe <joe@a.bank.example>"
 
-struct fixture {
-    struct arena *arena;
-    struct signer *rsa, *other, *small;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-
-    fixture->arena = arena_new();
-    fixture->rsa = signer_new(fixture->arena, "rsa2048");
-    fixture->other = signer_new(fixture->arena, "rsa1024");
-    fixture->small = signer_new(fixture->arena, "rsa512");
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    signer_free(fixture->rsa);
-    signer_free(fixture->other);
-    signer_free(fixture->small);
-    arena_free(fixture->arena);
-    free(fixture);
-    return 0;
-}
-
 static struct bench *new_bench(const char *config)
 {
     struct bench *bench = bench_new(&check_dkim, NULL, config, NULL);
@@ -75,7 +46,7 @@ static const char *run(struct bench *bench, const char *const *signatures, const
     return bench_fact(bench, "dkim.result");
 }
 
-static const char *signature_of(const struct fixture *fixture, const char *from, const char *domain,
+static const char *signature_of(const struct signers *fixture, const char *from, const char *domain,
                                 const char *tags)
 {
     const char *fields[] = {from, NULL};
@@ -90,7 +61,7 @@ static const char *signature_of(const struct fixture *fixture, const char *from,
 enum { JUNK = 40 };
 
 /* Signatures of strangers, and one of SIGNER at PLACE among them; three are tried. */
-static const char *among(struct bench *bench, const struct fixture *fixture, const char *from,
+static const char *among(struct bench *bench, const struct signers *fixture, const char *from,
                          const char *signer, const char *junk, size_t place)
 {
     const char *signatures[JUNK + 2] = {NULL};
@@ -128,7 +99,7 @@ static void test_kin_first(void **state)
         {"From: Joe", "bank.example", "junk.example", "permerror"},
         {"From: joe@localhost", "localhost", "junk.example", "pass"},
     };
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *record = signer_record(fixture->rsa);
     struct bench *bench = new_bench("dkim { max_signatures 3; }");
     size_t i;
@@ -158,7 +129,7 @@ static void test_kin_first(void **state)
 /* They are told in the order of the message, the limit holds, and each key is asked for once. */
 static void test_order(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *record = signer_record(fixture->rsa);
     struct bench_answer dns[] = {{"sel._domainkey.bank.example", DNS_TXT, record},
                                  {"sel._domainkey.a.bank.example", DNS_TXT, record},
@@ -201,7 +172,7 @@ static void test_order(void **state)
 
 static void test_testing(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct arena *arena = fixture->arena;
     const char *testing = arena_printf(arena, "p=%s; t=y", signer_key(fixture->rsa));
     const char *serious = arena_printf(arena, "p=%s", signer_key(fixture->rsa));
@@ -259,7 +230,7 @@ static void test_testing(void **state)
 /* A header that is too long hides nothing of it. */
 static void test_testing_long_header(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     struct inputs inputs = bench_inputs();
     struct bench_answer dns[] = {{"sel._domainkey.bank.example", DNS_TXT, "p=; t=y"}, {0}};
     struct bench *bench = new_bench("");
@@ -279,7 +250,7 @@ static void test_testing_long_header(void **state)
 
 static void test_cells(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *record =
         arena_printf(fixture->arena, "%s; n=odd\303\274", signer_record(fixture->rsa));
     struct bench_answer dns[] = {{"sel._domainkey.bank.example", DNS_TXT, record},
@@ -329,7 +300,7 @@ static void test_cells(void **state)
 static void test_brief(void **state)
 {
     enum { MANY = 30 };
-    const struct fixture *fixture = *state;
+    const struct signers *fixture = *state;
     const char *signatures[MANY + 1] = {NULL};
     struct bench *bench = new_bench("dkim { max_signatures 30; }");
     const char *text;
@@ -359,5 +330,5 @@ int main(void)
         cmocka_unit_test(test_cells),     cmocka_unit_test(test_brief),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, signers_set_up, signers_tear_down);
 }
