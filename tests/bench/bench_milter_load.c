@@ -45,8 +45,19 @@ __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *for
 
 /* ---- connections ---- */
 
+/* To be told when the socket has room again costs the filter: each of its reads would wake us.  An
+ * MTA waits for room only when there is none. */
+static void want_room(struct load *load, struct peer *peer, bool wanted)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET | (wanted ? EPOLLOUT : 0),
+                                .data.ptr = peer};
+    if (wanted != peer->wants_room && epoll_ctl(load->epoll, EPOLL_CTL_MOD, peer->fd, &event) != 0)
+        fail("epoll: %s", strerror(errno));
+    peer->wants_room = wanted;
+}
+
 /* Returns whether all was written; what was not stays. */
-static bool flush(struct peer *peer)
+static bool flush(struct load *load, struct peer *peer)
 {
     size_t sent = 0;
     while (sent < peer->out.length) {
@@ -59,6 +70,7 @@ static bool flush(struct peer *peer)
     }
     memmove(peer->out.data, peer->out.data + sent, peer->out.length - sent);
     peer->out.length -= sent;
+    want_room(load, peer, peer->out.length > 0);
     return peer->out.length == 0;
 }
 
@@ -67,7 +79,7 @@ static void peer_close(struct peer *peer)
     if (peer->fd >= 0)
         close(peer->fd);
     peer->fd = -1;
-    peer->waiting = false;
+    peer->waiting = peer->wants_room = false;
     peer->out.length = peer->in.length = 0;
 }
 
@@ -91,7 +103,7 @@ static void peer_open(struct load *load, struct peer *peer)
         peer->due += 1000000;
         return;
     }
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = peer};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = peer};
     if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, peer->fd, &event) != 0)
         fail("epoll: %s", strerror(errno));
     peer->step = STEP_NEGOTIATE;
@@ -138,7 +150,7 @@ static void message_done(struct load *load, struct peer *peer, char code)
     peer->step = STEP_MAIL;
     if (++peer->messages >= load->options.per_connection && load->options.per_connection != 0) {
         end_packet(&peer->out, begin_packet(&peer->out, 'Q'));
-        flush(peer);
+        flush(load, peer);
         peer_close(peer);
         peer->due = now_ns();
     }
@@ -222,7 +234,7 @@ static void go_on(struct load *load, struct peer *peer, bool rested)
 {
     while (peer->fd >= 0 && !peer->waiting) {
         if (peer->idle && peer->step == STEP_MAIL) {
-            flush(peer);
+            flush(load, peer);
             load->idle_up += !peer->up;
             peer->up = true;
             return;
@@ -245,11 +257,11 @@ static void go_on(struct load *load, struct peer *peer, bool rested)
         if (sent && !none && (peer->negotiated & steps[peer->step].no_reply) == 0) {
             peer->waiting = true;
             peer->sent_at = now_ns();
-            flush(peer);
+            flush(load, peer);
             return;
         }
         if (load->options.flush)
-            flush(peer);
+            flush(load, peer);
         if (peer->step == STEP_RCPT)
             peer->rcpt_taken++;
         if (!sent)
@@ -429,7 +441,7 @@ static void run(struct load *load)
             if (peer->fd < 0)
                 continue;
             if (peer->out.length > 0 && peer->waiting)
-                flush(peer);
+                flush(load, peer);
             if ((events[i].events & ~(uint32_t)EPOLLOUT) != 0)
                 receive(load, peer);
             if (peer->due == 0)

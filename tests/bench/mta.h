@@ -67,6 +67,7 @@ struct options {
 struct peer {
     int fd; /* -1: not open */
     bool idle, waiting, up, skip_body;
+    bool wants_room; /* in the socket, and is to be told of it */
     enum step step;
     uint32_t negotiated;
     unsigned serial;             /* of the SMTP session */
