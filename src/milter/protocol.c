@@ -19,7 +19,7 @@ static const struct {
 enum { PLACES = sizeof(places) / sizeof(places[0]) };
 
 /* What the MTA need not send, and where it need not wait for a reply. */
-static uint32_t wanted_steps(const struct engine_needs *needs)
+static uint32_t wanted_steps(const struct engine_needs *needs, uint32_t offered)
 {
     uint32_t steps = STEP_REFUSED_RCPT | STEP_LEADING_SPACE | STEP_NO_UNKNOWN | STEP_NO_EOH |
                      STEP_QUIET_HEADER | STEP_QUIET_EOH | STEP_QUIET_BODY;
@@ -32,6 +32,8 @@ static uint32_t wanted_steps(const struct engine_needs *needs)
         steps |= STEP_NO_HEADERS;
     if (!needs->body)
         steps |= STEP_NO_BODY;
+    else if ((offered & STEP_QUIET_BODY) == 0)
+        steps |= STEP_SKIP;
     return steps;
 }
 
@@ -49,7 +51,7 @@ struct choice protocol_choose(const struct engine_needs *needs, uint32_t actions
 {
     return (struct choice){
         .actions = wanted_actions(needs) & actions,
-        .steps = wanted_steps(needs) & (steps | STEPS_QUIET),
+        .steps = wanted_steps(needs, steps) & (steps | STEPS_QUIET),
     };
 }
 

@@ -27,6 +27,7 @@ enum {
     STEP_NO_EOH = 0x40,
     STEP_NO_UNKNOWN = 0x100,
     STEP_NO_DATA = 0x200,
+    STEP_SKIP = 0x400,         /* a chunk of the body may be answered: no more of it */
     STEP_REFUSED_RCPT = 0x800, /* recipients that the MTA refuses by itself are told, too */
     STEP_LEADING_SPACE = 0x100000,
     /* No reply at this stage. */
@@ -48,7 +49,10 @@ struct choice {
                      * and nothing else */
 };
 
-/* What is wanted of what the MTA offers. */
+/* What is wanted of what the MTA offers.  To skip the rest of a body takes an answer, and one for
+ * each chunk would cost nearly every message a round trip, since it has just one: STEP_SKIP is
+ * chosen only where the MTA waits after each chunk anyway.  libmilter hides from a filter whether
+ * it does, so that it is never chosen there. */
 struct choice protocol_choose(const struct engine_needs *needs, uint32_t actions, uint32_t steps);
 
 /* The macros to ask for, from entry *I on: the protocol's number of the place, and their names;

@@ -211,6 +211,8 @@ static bool take_body(struct wire_session *wire, const struct wire_packet *packe
 {
     (void)out;
     session_body(wire->session, (const unsigned char *)packet->data, packet->length);
+    wire->skips =
+        (wire->choice.steps & STEP_SKIP) != 0 && !engine_wants_body(session_engine(wire->session));
     go_on(wire);
     return true;
 }
@@ -306,7 +308,7 @@ static void speak(struct wire_session *wire, struct str *out)
         put_changes(wire, answer, out);
     /* An MTA that does not know of stages without a reply waits for one. */
     if (!quiet || (wire->offered & command->quiet) == 0)
-        wire_put(out, 'c', NULL, 0);
+        wire_put(out, wire->skips ? 's' : 'c', NULL, 0);
 }
 
 /* ---- what the host calls ---- */
@@ -339,6 +341,7 @@ enum wire_state wire_session_take(struct wire_session *wire, const struct wire_p
         session_abort(wire->session);
     wire->command = packet->command;
     wire->answer = NULL;
+    wire->skips = false;
     wire->waits = command->answers;
     if (!command->take(wire, packet, out)) {
         wire->waits = false;

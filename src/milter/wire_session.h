@@ -52,6 +52,7 @@ struct wire_session {
     enum wire_stage stage;
     char command; /* whose answer is awaited */
     bool waits;
+    bool skips; /* the rest of a body is not needed, and its answer says so */
     const struct session_answer *answer; /* NULL: none yet */
     const struct session_answer *late;   /* that came from another thread */
     const char *trouble;                 /* BROKEN: why; a constant */

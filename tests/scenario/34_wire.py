@@ -14,11 +14,14 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import *
-from milterclient import ALL_ACTIONS, ALL_STEPS, NO_REPLY, NO_STEP, Closed as Gone
+from milterclient import ALL_ACTIONS, ALL_STEPS, NO_REPLY, NO_STEP, SKIP, Closed as Gone
+from signing import rsa_key, sign, zone_line
 
 enter_sandbox()
 
-nsd = Nsd({"113.0.203.in-addr.arpa": "7 PTR client.example.net.\n", "example.net": "client A 203.0.113.7\n"})
+key = rsa_key()
+nsd = Nsd({"113.0.203.in-addr.arpa": "7 PTR client.example.net.\n",
+           "example.net": "client A 203.0.113.7\n" + zone_line("sel._domainkey", key.text)})
 dns = Unbound({".": nsd.at})
 RULES = """
 rule closed { when client.ip == 203.0.113.99; reply 521 5.3.2 "%{hostname} takes nothing from you"; }
@@ -126,7 +129,9 @@ def play(where, offer, steps):
 
         milter.send_packet("O", struct.pack(">3I", *offer))
         hear()
-        chosen = struct.unpack(">3I", answers[0][1:13])[2]
+        version, actions, chosen = struct.unpack(">3I", answers[0][1:13])
+        # Only the wire front can tell where skipping is of use; no rule here lets it skip.
+        answers[0] = b"O" + struct.pack(">3I", version, actions, chosen & ~SKIP) + answers[0][13:]
         for letter, data in steps:
             if chosen & NO_STEP.get(letter, 0):
                 continue
@@ -268,6 +273,40 @@ def _():
         same(milter.receive()[0], "O", "those that waited are served, too")
         milter.close()
     other.stop()
+
+
+@case("where the MTA waits after each chunk of a body anyway, the rest of one that nothing needs is skipped")
+def _():
+    signed = 'rule signed { when dkim.result == pass; reply 550 5.7.1 "signed, of %{dkim.domains}"; }\n'
+    sized = 'rule large { when message.size > 190000; reply 552 5.3.4 "of %{message.size} octets"; }\n'
+    waits = ALL_STEPS & ~NO_REPLY["B"]
+    plain = "From: joe@example.net\r\nSubject: hello\r\n\r\n" + 3 * ("x" * 63998 + "\r\n")
+    mail = {"plain": plain.encode(), "signed": sign(plain, "example.net", "sel", key)}
+    asked, needless = 3 * ["continue"], ["skip", "unasked", "unasked"]
+    rows = [
+        ("wire", signed, waits, SKIP, {"plain": (needless, None), "signed": (asked, 550)}),
+        ("wire", signed, ALL_STEPS, 0, {"plain": (3 * ["none"], None), "signed": (3 * ["none"], 550)}),
+        ("wire", signed, waits & ~SKIP, 0, {"plain": (asked, None), "signed": (asked, 550)}),
+        ("wire", signed + sized, waits, SKIP, {"plain": (asked, 552), "signed": (asked, 550)}),
+        ("libmilter", signed, waits, 0, {"plain": (asked, None), "signed": (asked, 550)}),
+    ]
+    for front, rules, offer, chosen, wanted in rows:
+        other = Postern(rules, dns, front=front)
+        with Milter(other.milter, steps=offer) as milter:
+            same(milter.steps & SKIP, chosen, "%s, offered %#x" % (front, offer))
+            milter.greet()
+            for kind in "plain", "signed", "plain":
+                head, _, body = mail[kind].partition(b"\r\n\r\n")
+                milter.mail("<x@example.net>")
+                milter.rcpt("<alice@example.test>")
+                milter.data()
+                for field in re.split(rb"\r\n(?![ \t])", head):
+                    milter.header(*field.decode().split(": ", 1))
+                milter.eoh()
+                words = [milter.body(body[at:at + 64000]).word for at in range(0, len(body), 64000)]
+                end = milter.eom()
+                same((words, end.code), wanted[kind], "%s, offered %#x, %s: %s" % (front, offer, kind, end))
+        other.stop()
 
 
 @case("a client of many transactions, of whom nothing can be found out, costs no memory for each")
