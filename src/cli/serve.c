@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -47,6 +48,18 @@ static struct audit_options audit_options_of(const struct config *config)
 }
 
 /* ---- coming up ---- */
+
+/* A session of the MTA takes a descriptor.  Shells and old service managers give 1,024, for the
+ * sake of programs that call select(), and leave it to others to ask for more. */
+static void take_all_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warning("the limit of descriptors stays as it is: %s", strerror(errno));
+}
 
 static int fail(const char *what, char *reason)
 {
@@ -316,6 +329,7 @@ static int run_serve(const struct command *command, void *memory, char **words)
     if (geteuid() == 0)
         log_warning("running as root, which nothing here needs: start postern by its unit, or as "
                     "its own user with setpriv --reuid postern --regid postern --init-groups");
+    take_all_descriptors();
     return serve(&daemon);
 }
 

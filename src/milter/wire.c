@@ -10,12 +10,15 @@
 #include <postern/loop.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,6 +36,11 @@ enum {
     PART_MS = 60 * 1000,
     STARVED_MS = 500,    /* without a descriptor to spare */
     LINE_MS = 60 * 1000, /* one line in the log for all that happens meanwhile */
+    /* Descriptors that connections leave to others, without which none of them could be answered:
+     * the resolver's sockets (512 for UDP, 64 for TCP: dns/upstream.c), and some for tables,
+     * record files, syslog and what the C library reads. */
+    SPARE = 512 + 64 + 64,
+    OWN_MAX = 1024, /* looked at, of what is open before the first connection */
 };
 
 struct listener {
@@ -56,12 +64,43 @@ struct wire_front {
     size_t listener_count;
     struct wire_loop *loops[LOOPS_MAX];
     size_t loop_count;
+    unsigned own;       /* descriptors open before the first connection */
     atomic_uint closed; /* listeners */
 };
 
 static struct wire_front *of(const struct front *front)
 {
     return (struct wire_front *)(uintptr_t)front;
+}
+
+static unsigned connections(const struct wire_front *front)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < front->loop_count; i++)
+        count += wire_loop_count(front->loops[i]);
+    return count;
+}
+
+/* ---- descriptors ---- */
+
+static unsigned count_open(void)
+{
+    unsigned count = 0;
+    for (int fd = 0; fd < OWN_MAX; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* How many connections there may be: the limit may be changed while we run, by prlimit(1). */
+static rlim_t room_for_connections(const struct wire_front *front, rlim_t *limit)
+{
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now) != 0)
+        now.rlim_cur = RLIM_INFINITY;
+    *limit = now.rlim_cur;
+    rlim_t free = now.rlim_cur > front->own ? now.rlim_cur - front->own : 0;
+    /* Where there are few, both sides have half. */
+    return free - (free / 2 < SPARE ? free / 2 : SPARE);
 }
 
 /* ---- accepting ---- */
@@ -106,16 +145,38 @@ static bool may_connect(struct listener *listener, const struct sockaddr_storage
     return false;
 }
 
+#define MORE_DESCRIPTORS "more descriptors help (LimitNOFILE= in the unit, ulimit -Hn elsewhere)"
+
 /* Without a descriptor the socket would be ready for ever: it rests for a moment, connections wait
  * in its queue. */
-static void starve(struct listener *listener, int error)
+static void rest(struct listener *listener)
 {
     const struct timeval moment = {.tv_usec = STARVED_MS * 1000};
-    if (is_due(&listener->starved_at))
-        log_error("listen %s: no connection can be taken: %s; new ones wait", listener->name,
-                  strerror(error));
     event_del(listener->event);
     event_add(listener->again, &moment);
+}
+
+static void starve(struct listener *listener, int error)
+{
+    if (is_due(&listener->starved_at))
+        log_error("listen %s: no connection can be taken: %s; new ones wait%s", listener->name,
+                  strerror(error), error == EMFILE ? ": " MORE_DESCRIPTORS : "");
+    rest(listener);
+}
+
+/* Whether enough descriptors are left to answer those that are there. */
+static bool has_room(struct listener *listener)
+{
+    rlim_t limit;
+    unsigned count = connections(listener->front);
+    if (count < room_for_connections(listener->front, &limit))
+        return true;
+    if (is_due(&listener->starved_at))
+        log_error("listen %s: %u connections are open, and what is left of %ju descriptors is kept "
+                  "for DNS, tables and records; new ones wait: " MORE_DESCRIPTORS,
+                  listener->name, count, (uintmax_t)limit);
+    rest(listener);
+    return false;
 }
 
 static void on_again(evutil_socket_t fd, short what, void *arg)
@@ -132,6 +193,8 @@ static bool accept_one(struct listener *listener)
     struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof(peer);
     int on = 1;
+    if (!has_room(listener))
+        return false;
     int fd = accept4(listener->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         int error = errno;
@@ -275,6 +338,7 @@ static int wire_start(struct front *base)
             return -1;
         front->loops[front->loop_count++] = loop;
     }
+    front->own = count_open();
     for (size_t i = 0; i < front->listener_count; i++) {
         front->listeners[i].home = front->loops[i % count];
         loop_post(wire_loop_events(front->listeners[i].home), watch, &front->listeners[i]);
@@ -298,14 +362,6 @@ static unsigned wire_busy(const struct front *base)
 }
 
 /* ---- stopping ---- */
-
-static unsigned connections(const struct wire_front *front)
-{
-    unsigned count = 0;
-    for (size_t i = 0; i < front->loop_count; i++)
-        count += wire_loop_count(front->loops[i]);
-    return count;
-}
 
 /* Whether no connection is left. */
 static bool wait_for_connections(const struct wire_front *front, int64_t until)

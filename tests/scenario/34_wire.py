@@ -246,26 +246,35 @@ def _():
     has(out, "listen b: inet:0.0.0.0:1")
 
 
+def keep_few(postern, spare):
+    """Leaves the daemon so many descriptors beside those that it has now."""
+    used = len(os.listdir("/proc/%d/fd" % postern.process.pid))
+    resource.prlimit(postern.process.pid, resource.RLIMIT_NOFILE, (used + spare, used + spare))
+
+
+def hello(milter):
+    milter.send_packet("O", struct.pack(">3I", 6, ALL_ACTIONS, ALL_STEPS))
+
+
 @case("without descriptors to spare it waits, says so once, burns nothing, and goes on")
 def _():
     other = Postern(RULES, front="wire")
-    used = len(os.listdir("/proc/%d/fd" % other.process.pid))
-    resource.prlimit(other.process.pid, resource.RLIMIT_NOFILE, (used + 20, used + 20))
+    keep_few(other, 30)
     milters = [Milter(other.milter, negotiate=False) for _ in range(40)]
-    other.wait_message("no connection can be taken: Too many open files")
+    other.wait_message(r"listen mx: \d+ connections are open, and what is left of \d+ descriptors is kept .*LimitNOFILE=")
 
     def spent():
         fields = read("/proc/%d/stat" % other.process.pid).rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     before = spent()
     for milter in milters:
-        milter.send_packet("O", struct.pack(">3I", 6, ALL_ACTIONS, ALL_STEPS))
+        hello(milter)
     for milter in milters[:10]:
         same(milter.receive()[0], "O", "those that were taken are served")
     # Long enough for a loop that does not rest to be seen.
     time.sleep(1.5)
     expect(spent() - before < 0.3 * SLOW, "it spent %.2f s" % (spent() - before))
-    said = [line for line in other.messages() if "Too many open files" in line]
+    said = [line for line in other.messages() if "new ones wait" in line]
     same(len(said), 1, str(said))
     for milter in milters[:20]:
         milter.close()
@@ -306,6 +315,49 @@ def _():
                 words = [milter.body(body[at:at + 64000]).word for at in range(0, len(body), 64000)]
                 end = milter.eom()
                 same((words, end.code), wanted[kind], "%s, offered %#x, %s: %s" % (front, offer, kind, end))
+        other.stop()
+
+
+@case("with no descriptor at all it rests, too")
+def _():
+    other = Postern(RULES, front="wire")
+    # The half of one that is free is none, so nothing is kept for others.
+    keep_few(other, 1)
+    milters = [Milter(other.milter, negotiate=False) for _ in range(3)]
+    other.wait_message("new ones wait: .*LimitNOFILE=")
+    for milter in milters:
+        milter.close()
+    other.stop()
+
+
+@case("connections leave descriptors for the DNS: those that were taken get their verdicts")
+def _():
+    other = Postern('rule known { when client.rdns == pass; reply 550 5.7.1 "known"; }', dns, front="wire")
+    keep_few(other, 30)
+    taken = Milter(other.milter)
+    crowd = [Milter(other.milter, negotiate=False) for _ in range(40)]
+    other.wait_message("new ones wait")
+    for milter in crowd:
+        hello(milter)
+    taken.greet("203.0.113.7")
+    taken.mail("<x@example.net>")
+    has(taken.rcpt("<alice@example.test>").text, "known")
+    for milter in crowd + [taken]:
+        milter.close()
+    other.stop()
+
+
+@case("a daemon that is started with few descriptors takes as many as it may")
+def _():
+    for front in "wire", "libmilter":
+        other = Postern(RULES, front=front, start=False)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(100, hard), hard))
+        try:
+            other.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        same(resource.prlimit(other.process.pid, resource.RLIMIT_NOFILE), (hard, hard))
         other.stop()
 
 
