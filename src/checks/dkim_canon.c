@@ -12,10 +12,9 @@
 #include <postern/str.h>
 
 enum {
-    BUFFER_SIZE = 8192,
-    BLOCK = 16,
-    LINE =
-        128, /* looked at in one piece, so that odd white space costs no second look at the rest */
+    BUFFER_SIZE = 1024, /* what is shorter is gathered before it is hashed */
+    BLOCK = 64,
+    SMALL_BLOCK = 16,
 };
 
 static bool is_blank(char c)
@@ -146,28 +145,29 @@ void body_hash_free(struct body_hash *hash)
     free(hash);
 }
 
+static void digest_add(struct body_hash *hash, const unsigned char *bytes, size_t length)
+{
+    if (EVP_DigestUpdate(hash->digest, bytes, length) != 1)
+        abort(); /* SHA-256 cannot fail */
+}
+
 static void flush(struct body_hash *hash)
 {
-    if (EVP_DigestUpdate(hash->digest, hash->buffer, hash->filled) != 1)
-        abort(); /* SHA-256 cannot fail */
+    digest_add(hash, hash->buffer, hash->filled);
     hash->filled = 0;
 }
 
 static void put(struct body_hash *hash, const unsigned char *bytes, size_t length)
 {
     hash->length += length;
-    while (length > 0) {
-        size_t part = BUFFER_SIZE - hash->filled;
-
-        if (part > length)
-            part = length;
-        memcpy(hash->buffer + hash->filled, bytes, part);
-        hash->filled += part;
-        bytes += part;
-        length -= part;
-        if (hash->filled == BUFFER_SIZE)
-            flush(hash);
+    if (length > BUFFER_SIZE - hash->filled)
+        flush(hash);
+    if (length > BUFFER_SIZE) {
+        digest_add(hash, bytes, length);
+        return;
     }
+    memcpy(hash->buffer + hash->filled, bytes, length);
+    hash->filled += length;
 }
 
 static void put_text(struct body_hash *hash, const char *text)
@@ -188,55 +188,55 @@ static void release(struct body_hash *hash)
     hash->cr = false;
 }
 
-/* Whether relaxed changes something in this block: a tab, or two blanks (the second perhaps in the
- * byte behind it).  Without a way out of the loop, so that the compiler makes vectors of it. */
-static bool block_changes(const unsigned char *block)
+/* Whether relaxed may change the byte that NEXT follows: a tab, or a blank that is not the only one
+ * or the last of its line. */
+static bool changes(unsigned char byte, unsigned char next)
 {
-    unsigned char changes = 0;
-
-    for (int i = 0; i < BLOCK; i++)
-        changes |=
-            (unsigned char)((block[i] == '\t') | ((block[i] == ' ') & (block[i + 1] == ' ')));
-    return changes != 0;
+    return (byte == '\t') | ((byte == ' ') & ((next == ' ') | (next == '\r')));
 }
 
-/* How much of a line, which begins with no white space, relaxed leaves as it is. */
-static size_t unchanged(const unsigned char *line, size_t length)
+/* The same of a block and the byte behind it.  Without a way out of the loop, so that the compiler
+ * makes vectors of it. */
+static inline bool block_changes(const unsigned char *block, int size)
+{
+    unsigned char any = 0;
+
+    for (int i = 0; i < size; i++)
+        any |= changes(block[i], block[i + 1]);
+    return any != 0;
+}
+
+/* How much of this relaxed leaves as it is, over however many lines.  This is where the time goes
+ * for large bodies. */
+static size_t unchanged(const unsigned char *bytes, size_t length)
 {
     size_t i = 0;
 
-    while (i + BLOCK < length && !block_changes(line + i))
+    while (i + BLOCK < length && !block_changes(bytes + i, BLOCK))
         i += BLOCK;
-    while (i < length && line[i] != '\t' &&
-           (line[i] != ' ' || i + 1 == length || line[i + 1] != ' '))
+    while (i + SMALL_BLOCK < length && !block_changes(bytes + i, SMALL_BLOCK))
+        i += SMALL_BLOCK;
+    while (i + 1 < length && !changes(bytes[i], bytes[i + 1]))
         i++;
-    while (line[i - 1] == ' ')
-        i--;
-    return i;
+    return i + 1 < length || is_blank((char)bytes[i]) ? i : length;
 }
 
-/* Takes what is within a line, with nothing held back, up to white space that changes or a CR;
- * returns how much that is.  This is where the time goes for large bodies. */
-static size_t take_relaxed(struct body_hash *hash, const unsigned char *bytes, size_t length)
+/* Takes what begins with neither white space nor a CR, with nothing held back, up to what is
+ * held back or changed; returns how much that is. */
+static size_t take(struct body_hash *hash, const unsigned char *bytes, size_t length)
 {
-    const unsigned char *cr = memchr(bytes, '\r', length < LINE ? length : LINE);
-    size_t taken;
+    size_t end = hash->canon == CANON_RELAXED ? unchanged(bytes, length) : length;
 
-    if (cr != NULL)
-        length = (size_t)(cr - bytes);
-    taken = unchanged(bytes, length < LINE ? length : LINE);
-    put(hash, bytes, taken);
-    return taken;
-}
-
-static size_t take_simple(struct body_hash *hash, const unsigned char *bytes, size_t length)
-{
-    const unsigned char *cr = memchr(bytes, '\r', length);
-
-    if (cr != NULL)
-        length = (size_t)(cr - bytes);
-    put(hash, bytes, length);
-    return length;
+    for (;;) {
+        if (bytes[end - 1] == '\r' || (hash->canon == CANON_RELAXED && bytes[end - 1] == ' '))
+            end--;
+        else if (end > 2 && bytes[end - 1] == '\n' && bytes[end - 2] == '\r')
+            end -= 2;
+        else
+            break;
+    }
+    put(hash, bytes, end);
+    return end;
 }
 
 void body_hash_add(struct body_hash *hash, const unsigned char *bytes, size_t length)
@@ -256,15 +256,12 @@ void body_hash_add(struct body_hash *hash, const unsigned char *bytes, size_t le
         if (bytes[i] == '\r') {
             hash->cr = true;
             i++;
-        } else if (hash->canon == CANON_SIMPLE) {
-            release(hash);
-            i += take_simple(hash, bytes + i, length - i);
-        } else if (is_blank((char)bytes[i])) {
+        } else if (hash->canon == CANON_RELAXED && is_blank((char)bytes[i])) {
             hash->blank = true;
             i++;
         } else {
             release(hash);
-            i += take_relaxed(hash, bytes + i, length - i);
+            i += take(hash, bytes + i, length - i);
         }
     }
 }
