@@ -28,6 +28,9 @@ void str_add_format(struct str *str, const char *format, ...) __attribute__((for
 void str_add_vformat(struct str *str, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
+/* A new text, never NULL; the caller frees it. */
+char *str_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* The text as a C string: "" for an empty string, never NULL.  Valid until the next change. */
 const char *str_text(const struct str *str);
 

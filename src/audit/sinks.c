@@ -77,16 +77,14 @@ static bool open_sink(struct sinks *sinks, const char *to, char **error)
         sink->fd = open(sink->name,
                         O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
         if (sink->fd < 0) {
-            if (asprintf(error, "cannot open %s for audit records: %s", sink->name,
-                         strerror(errno)) < 0)
-                *error = NULL;
+            *error =
+                str_printf("cannot open %s for audit records: %s", sink->name, strerror(errno));
             return false;
         }
         struct stat status;
         sink->regular = fstat(sink->fd, &status) == 0 && S_ISREG(status.st_mode);
     } else {
-        if (asprintf(error, "audit: '%s' is neither syslog, journal nor file:PATH", to) < 0)
-            *error = NULL;
+        *error = str_printf("audit: '%s' is neither syslog, journal nor file:PATH", to);
         return false;
     }
     return true;

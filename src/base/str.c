@@ -87,6 +87,17 @@ void str_add_format(struct str *str, const char *format, ...)
     va_end(args);
 }
 
+char *str_printf(const char *format, ...)
+{
+    struct str text = {0};
+    va_list args;
+
+    va_start(args, format);
+    str_add_vformat(&text, format, args);
+    va_end(args);
+    return text.data;
+}
+
 const char *str_text(const struct str *str)
 {
     return str->data != NULL ? str->data : "";

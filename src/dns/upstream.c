@@ -62,19 +62,6 @@ static const struct option options_always[] = {
 /* Zones that libunbound would answer from what it has built in. */
 static const char *const zones_open[] = {"test.", "home.arpa."};
 
-static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *text_of(const char *format, ...)
-{
-    struct str text = {0};
-    va_list args;
-
-    va_start(args, format);
-    str_add_vformat(&text, format, args);
-    va_end(args);
-    return text.data;
-}
-
 /* Whether a line of the zone file holds a DS or DNSKEY record.  libunbound takes a file without one
  * for an order to validate nothing. */
 static bool is_anchor(char *line)
@@ -99,13 +86,14 @@ static char *check_anchor(const char *path)
     bool found = false;
 
     if (!file)
-        return text_of("trust anchor %s: %s (Debian has it in the package dns-root-data)", path,
-                       strerror(errno));
+        return str_printf("trust anchor %s: %s (Debian has it in the package dns-root-data)", path,
+                          strerror(errno));
     while (!found && getline(&line, &room, file) >= 0)
         found = is_anchor(line);
     free(line);
     fclose(file);
-    return found ? NULL : text_of("trust anchor %s holds neither a DS nor a DNSKEY record", path);
+    return found ? NULL
+                 : str_printf("trust anchor %s holds neither a DS nor a DNSKEY record", path);
 }
 
 static char *set_options(struct ub_ctx *ctx, const struct option *options, size_t count)
@@ -114,8 +102,8 @@ static char *set_options(struct ub_ctx *ctx, const struct option *options, size_
         int problem = ub_ctx_set_option(ctx, options[i].name, options[i].value);
 
         if (problem)
-            return text_of("libunbound refuses %s %s: %s", options[i].name, options[i].value,
-                           ub_strerror(problem));
+            return str_printf("libunbound refuses %s %s: %s", options[i].name, options[i].value,
+                              ub_strerror(problem));
     }
     return NULL;
 }
@@ -129,7 +117,7 @@ static char *set_dnssec(struct ub_ctx *ctx, const struct upstream_setup *setup)
     if (!problem && setup->dnssec)
         problem = check_anchor(setup->trust_anchor);
     if (!problem && setup->dnssec && ub_ctx_add_ta_file(ctx, setup->trust_anchor) != 0)
-        problem = text_of("libunbound refuses the trust anchor %s", setup->trust_anchor);
+        problem = str_printf("libunbound refuses the trust anchor %s", setup->trust_anchor);
     return problem;
 }
 
@@ -144,15 +132,16 @@ static char *set_up(struct ub_ctx *ctx, const struct upstream_setup *setup)
         problem = set_dnssec(ctx, setup);
     for (size_t i = 0; i < forwarders && !problem; i++)
         if (ub_ctx_set_fwd(ctx, setup->servers.texts[i]) != 0)
-            problem = text_of("libunbound refuses the server %s", setup->servers.texts[i]);
+            problem = str_printf("libunbound refuses the server %s", setup->servers.texts[i]);
     for (size_t i = 0; i < sizeof(zones_open) / sizeof(zones_open[0]) && !problem; i++) {
         int refused = ub_ctx_zone_add(ctx, zones_open[i], "nodefault");
 
         if (refused && setup->dnssec)
-            problem = text_of("libunbound does not start: %s (is the trust anchor %s well formed?)",
-                              ub_strerror(refused), setup->trust_anchor);
+            problem =
+                str_printf("libunbound does not start: %s (is the trust anchor %s well formed?)",
+                           ub_strerror(refused), setup->trust_anchor);
         else if (refused)
-            problem = text_of("libunbound does not start: %s", ub_strerror(refused));
+            problem = str_printf("libunbound does not start: %s", ub_strerror(refused));
     }
     return problem;
 }
@@ -163,7 +152,7 @@ struct upstream *upstream_open(struct event_base *base, const struct upstream_se
     struct ub_ctx *ctx = ub_ctx_create_event(base);
 
     if (!ctx) {
-        *error = text_of("libunbound does not start");
+        *error = str_printf("libunbound does not start");
         return NULL;
     }
     /* It would write to standard error. */

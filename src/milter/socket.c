@@ -10,25 +10,12 @@
 #include <grp.h>
 #include <netinet/in.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-static char *sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *sentence(const char *format, ...)
-{
-    struct str text = {0};
-    va_list args;
-    va_start(args, format);
-    str_add_vformat(&text, format, args);
-    va_end(args);
-    return text.data;
-}
 
 /* ---- reading the name ---- */
 
@@ -168,27 +155,27 @@ static char *prepare_unix(const char *path)
             char folder[256];
             snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
             if (folder[0] != '\0' && stat(folder, &status) != 0)
-                return sentence(
+                return str_printf(
                     "the folder %s of the socket: %s; make it, writable for postern and "
                     "open to the MTA's group",
                     folder, strerror(errno));
             return NULL;
         }
-        return sentence("the socket %s: %s", path, strerror(errno));
+        return str_printf("the socket %s: %s", path, strerror(errno));
     }
     if (!S_ISSOCK(status.st_mode))
-        return sentence("%s is there already and is no socket; remove it or name another path",
-                        path);
+        return str_printf("%s is there already and is no socket; remove it or name another path",
+                          path);
     int fd = connect_unix(path);
     if (fd >= 0) {
         close(fd);
-        return sentence("another process is listening at %s; stop it first", path);
+        return str_printf("another process is listening at %s; stop it first", path);
     }
     if (errno != ECONNREFUSED)
-        return sentence("cannot tell whether someone is listening at %s: %s", path,
-                        strerror(errno));
+        return str_printf("cannot tell whether someone is listening at %s: %s", path,
+                          strerror(errno));
     if (unlink(path) != 0)
-        return sentence("cannot remove the stale socket %s: %s", path, strerror(errno));
+        return str_printf("cannot remove the stale socket %s: %s", path, strerror(errno));
     return NULL;
 }
 
@@ -221,7 +208,7 @@ static char *prepare_inet(const struct socket_name *name)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) != 0)
         problem =
-            sentence("cannot listen at %s port %u: %s", name->host, name->port, strerror(errno));
+            str_printf("cannot listen at %s port %u: %s", name->host, name->port, strerror(errno));
     if (fd >= 0)
         close(fd);
     return problem;
@@ -232,16 +219,17 @@ static char *prepare_fd(int fd)
     int type = 0, listening = 0;
     socklen_t length = sizeof(type);
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0)
-        return sentence("fd:%d is no socket (%s); is the unit started through its .socket unit?",
-                        fd, strerror(errno));
+        return str_printf("fd:%d is no socket (%s); is the unit started through its .socket unit?",
+                          fd, strerror(errno));
     /* When nothing was inherited, the number may by now be a socket of the daemon's own. */
     length = sizeof(listening);
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0)
         listening = 0;
     if (type != SOCK_STREAM || listening == 0)
-        return sentence("fd:%d is no socket that listens; is the unit started through its .socket "
-                        "unit?",
-                        fd);
+        return str_printf(
+            "fd:%d is no socket that listens; is the unit started through its .socket "
+            "unit?",
+            fd);
     return NULL;
 }
 
@@ -258,7 +246,7 @@ char *socket_prepare(const struct socket_name *name)
     case SOCKET_BAD:
         break;
     }
-    return sentence("%s", name->problem);
+    return str_printf("%s", name->problem);
 }
 
 static int bind_unix(const char *path)
@@ -310,9 +298,9 @@ int socket_listen(const struct socket_name *name, char **problem)
             return fd;
     }
     if (name->kind == SOCKET_UNIX)
-        *problem = sentence("cannot listen at %s: %s", name->path, strerror(errno));
+        *problem = str_printf("cannot listen at %s: %s", name->path, strerror(errno));
     else
-        *problem = sentence("cannot listen: %s", strerror(errno));
+        *problem = str_printf("cannot listen: %s", strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;
@@ -327,23 +315,23 @@ char *socket_own(const struct socket_name *name, const struct listen_options *li
     if (listen->owner != NULL) {
         const struct passwd *user = getpwnam(listen->owner);
         if (user == NULL)
-            return sentence("there is no user '%s' to own the socket", listen->owner);
+            return str_printf("there is no user '%s' to own the socket", listen->owner);
         uid = user->pw_uid;
     }
     if (listen->group != NULL) {
         const struct group *group = getgrnam(listen->group);
         if (group == NULL)
-            return sentence("there is no group '%s' for the socket", listen->group);
+            return str_printf("there is no group '%s' for the socket", listen->group);
         gid = group->gr_gid;
     }
     if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(name->path, uid, gid) != 0)
-        return sentence(
+        return str_printf(
             "cannot give the socket %s to %s:%s: %s; postern must be root or a member of "
             "the group",
             name->path, listen->owner != NULL ? listen->owner : "",
             listen->group != NULL ? listen->group : "", strerror(errno));
     if (chmod(name->path, (mode_t)listen->perm) != 0)
-        return sentence("cannot set the permissions of %s: %s", name->path, strerror(errno));
+        return str_printf("cannot set the permissions of %s: %s", name->path, strerror(errno));
     return NULL;
 }
 

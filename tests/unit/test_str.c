@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -43,6 +44,12 @@ static void test_adding(void **state)
     str_add_bytes(&str, "a\0b", 3);
     assert_int_equal(str.length, 3);
     assert_memory_equal(str.data, "a\0b\0", 4);
+    char *text = str_printf("%s at %u", "mx.example.org", 25U);
+    assert_string_equal(text, "mx.example.org at 25");
+    free(text);
+    text = str_printf("%s", "");
+    assert_string_equal(text, "");
+    free(text);
     str_free(&str);
 }
 
