@@ -81,6 +81,8 @@ const char *table_first_domain(const struct table *table);
 
 const char *table_name(const struct table *table);
 const char *table_type(const struct table *table);
+/* The file behind it; NULL where there is none.  Lives as long as the table. */
+const char *table_path(const struct table *table);
 
 /* What is wrong with the file behind TABLE, "PATH:LINE: text" or "PATH: text", several lines where
  * there are several errors, copied to the arena; NULL when all is well.  The table may still answer

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "eyes.h"
 #include "term.h"
 
 #include <postern/arena.h>
@@ -160,7 +161,7 @@ static void print_lookups(const struct config *config)
 }
 
 struct check_options {
-    const char *config;
+    const char *config, *user;
     bool explain_defaults;
 };
 
@@ -234,6 +235,8 @@ static int run_check(const struct command *command, void *memory, char **words)
     warn_of_audit(config->audit);
     if (!print_tables(config))
         result = EXIT_TROUBLE;
+    if (!eyes_check(config, options->user))
+        result = EXIT_TROUBLE;
     print_rules(config->policy);
     print_lookups(config);
     print_milter(config);
@@ -247,11 +250,14 @@ static const struct cli_option rows[] = {
      offsetof(struct check_options, explain_defaults),
      "print the effective configuration instead: every option with its value and where that "
      "comes from"},
+    {"user", 'u', CLI_VALUE, "NAME", NULL, NULL, offsetof(struct check_options, user),
+     "the user that the daemon runs as, whose permissions are tried; to root it is the owner of "
+     "state_dir unless it is named"},
 };
 
 const struct command command_check = {
     .name = "check",
-    .arguments = "[-c FILE] [--explain-defaults]",
+    .arguments = "[-c FILE] [-u NAME] [--explain-defaults]",
     .summary =
         "Reads the configuration and prints each rule with where it speaks and what it costs",
     CLI_OPTIONS(rows),

@@ -214,6 +214,11 @@ const char *table_type(const struct table *table)
     return table->backend->name;
 }
 
+const char *table_path(const struct table *table)
+{
+    return table->path;
+}
+
 /* The lock is no part of what a constant table holds. */
 static struct table *lockable(const struct table *table)
 {

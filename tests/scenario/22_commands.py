@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import pty
+import pwd
 import re
+import shutil
 import subprocess
 import sys
 
@@ -237,6 +239,76 @@ def _():
         same(status, 0, err)
         has(err, words)
         same(err.count("audit.conf:3: warning: audit: "), 1 if words else 0, err)
+
+
+@case("check tries what the daemon's user may read and write, and names the file, the line and the remedy")
+def _():
+    place = folder("eyes")
+    conf = place + "/postern.conf"
+    write(conf, """\
+state_dir %s/state;
+listen mx { socket unix:%s/run/postern.sock; }
+audit { to file:%s/records; }
+include more.conf;
+table users file:users;
+table ours { example.test; }
+recipients { domains ours; known users; }
+dnsbl bl { zone "%%{key}.bl.example"; key file:key; listed 127.0.0.2; weight 1; }
+rule unknown { when rcpt.status == unknown; reply 550 5.1.1 "no"; }
+rule down { when rcpt.status == unavailable; reply 451 4.3.0 "no"; }
+""" % (place, place, place))
+    write(place + "/more.conf", "hostname mx.example.test;\n")
+    write(place + "/users", "alice@example.test\n")
+    write(place + "/key", "abc\n")
+    write(place + "/records", "")
+    for name in "state", "run":
+        os.mkdir(place + "/" + name)
+
+    def own(user, *names):
+        for name in names:
+            shutil.chown(place + "/" + name, user)
+    closed = {"more.conf": (0o600, r"postern\.conf:4:9: error: cannot read \S+/more\.conf: Permission denied"),
+              "key": (0o600, r"postern\.conf:8:1: error: cannot read the key in \S+/key: Permission denied"),
+              "users": (0o600, r"postern\.conf:5: table users cannot be read from \S+/users: Permission denied"),
+              "records": (0o640, r"postern\.conf:3: records cannot be written to \S+/records: Permission denied"),
+              "run": (0o755, r"postern\.conf:2: the socket's folder \S+/run cannot be written: Permission denied")}
+    os.chmod(place, 0o755)
+    os.chmod(conf, 0o644)
+    up = os.path.dirname(place)
+    os.chmod(up, os.stat(up).st_mode | 0o011)
+    # Nobody knows the user yet: state_dir is root's.
+    for name, (mode, _) in closed.items():
+        os.chmod(place + "/" + name, mode)
+    same(command("check", "-c", conf)[::2], (0, ""))
+    own("nobody", "state")
+    status, _, err = command("check", "-c", conf)
+    same(status, 0, err)
+    matches(err, r"postern\.conf: warning: as user nobody, to whom state_dir belongs, .*chgrp nobody .*--user names another")
+    # What follows from a file that is missing is not looked at: the key is the business of a check.
+    for name, (_, words) in closed.items():
+        expect(bool(re.search(words, err)) == (name != "key"), "%s: %s" % (name, err))
+    # With all but one mended, that one is told.
+    for alone, (mode, words) in closed.items():
+        own("nobody", *closed)
+        own("root", alone)
+        status, _, err = command("check", "-c", conf, "--user", "nobody")
+        same(status, 1, err)
+        matches(err, r"error: as user nobody the daemon[^\n]*\n[^\n]*" + words)
+        same(err.count("\n"), 2, err)
+    own("nobody", *closed)
+    for more in (), ("-u", "nobody"), ("-u", "root"):
+        same(command("check", "-c", conf, *more)[::2], (0, ""), more)
+    # A group that the user is a member of is as good.
+    own("root", *closed)
+    for name in closed:
+        os.chown(place + "/" + name, 0, pwd.getpwnam("nobody").pw_gid)
+        os.chmod(place + "/" + name, 0o770)
+    same(command("check", "-c", conf, "-u", "nobody")[::2], (0, ""))
+    status, _, err = command("check", "-c", conf, "-u", "nobodyhere")
+    same((status, err), (1, "postern: --user nobodyhere: there is no such user\n"))
+    status, _, err = command("check", "-c", conf, "-u", "daemon")
+    same(status, 1)
+    matches(err, "state_dir .* cannot be written: Permission denied")
 
 
 def effective(path, text):
