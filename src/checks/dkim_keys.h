@@ -6,9 +6,9 @@
 
 /*
  * Public keys as DKIM and ARC publish them, and what they say of a signature over a SHA-256
- * (RFC 6376 3.3.2, RFC 8301, RFC 8463).  Reading an RSA key takes several times as long as
- * verifying with it, so that read keys are kept: by what they are, so that a key that was changed
- * is another one.  Never blocks; safe from any thread.
+ * (RFC 6376 3.3.2, RFC 8301, RFC 8463).  Reading an RSA key and verifying with it for the
+ * first time takes twice as long as any further time, so that read keys are kept: by what they are,
+ * so that a key that was changed is another one.  Never blocks; safe from any thread.
  */
 enum key_type { KEY_RSA, KEY_ED25519 };
 
