@@ -42,7 +42,7 @@ struct parse {
     char owner[NAMES_ESCAPED_SIZE]; /* where the chain of CNAMEs has got to */
     uint32_t ttl;
     struct dns_answer draft;
-    struct dns_record records[DNS_RECORDS_MAX];
+    struct dns_record *records; /* room for as many as the section may have, once it is read */
 };
 
 static unsigned get16(const uint8_t *at)
@@ -219,7 +219,10 @@ static bool follow_chain(struct parse *parse)
 static bool collect(struct parse *parse)
 {
     struct rr rr;
+    size_t room = parse->answers < DNS_RECORDS_MAX ? parse->answers : DNS_RECORDS_MAX;
 
+    parse->records = arena_alloc(parse->scratch, room * sizeof(*parse->records));
+    parse->draft.records = parse->records;
     for (unsigned i = 0; i < parse->answers; i++) {
         if (!read_rr(&parse->reader, &rr))
             return false;
@@ -285,25 +288,20 @@ const struct dns_answer *packet_answer(const char *name, enum dns_type type, con
                                        size_t length, bool secure, int64_t now)
 {
     enum { MS = 1000 };
-    struct arena *scratch = arena_new();
-    struct parse *parse = arena_alloc(scratch, sizeof(*parse));
     const struct dns_answer *answer;
-
-    parse->reader = (struct reader){.packet = packet, .length = length};
-    parse->scratch = scratch;
-    parse->ttl = PACKET_TTL_MAX_S;
-    parse->draft = (struct dns_answer){
-        .type = type, .name = name, .secure = secure, .records = parse->records};
-
-    const char *problem = parse_packet(parse);
+    struct parse parse = {.reader = {.packet = packet, .length = length},
+                          .scratch = arena_new(),
+                          .ttl = PACKET_TTL_MAX_S,
+                          .draft = {.type = type, .name = name, .secure = secure}};
+    const char *problem = parse_packet(&parse);
 
     if (problem) {
         answer = answer_fault(name, type, problem, now + PACKET_FAULT_TTL_S * MS);
     } else {
-        parse->draft.expires = now + (int64_t)parse->ttl * MS;
-        answer = dns_answer_new(&parse->draft);
+        parse.draft.expires = now + (int64_t)parse.ttl * MS;
+        answer = dns_answer_new(&parse.draft);
     }
-    arena_free(scratch);
+    arena_free(parse.scratch);
     return answer;
 }
 
