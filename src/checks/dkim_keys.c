@@ -26,7 +26,8 @@ enum {
 
 /* A key as it was read, and made ready to be verified with, which costs as much as verifying. */
 struct read_key {
-    EVP_PKEY *key; /* NULL: none */
+    EVP_PKEY *key;         /* NULL: none */
+    EVP_PKEY_CTX *context; /* RSA: ready to verify, for one at a time; NULL: to be made */
     unsigned bits;
     bool costly; /* RSA: too many bits, or too large an exponent */
 };
@@ -54,6 +55,7 @@ struct key_store *key_store_new(void)
 
 static void empty(struct place *place)
 {
+    EVP_PKEY_CTX_free(place->read.context);
     EVP_PKEY_free(place->read.key);
     free(place->bytes);
     *place = (struct place){0};
@@ -180,6 +182,7 @@ static struct read_key look_up(struct key_store *store, struct place *set, enum 
         way++;
     if (way < WAYS && EVP_PKEY_up_ref(set[way].read.key) == 1) {
         found = set[way].read;
+        set[way].read.context = NULL;
         move_to_front(set, way, set[way]);
     }
     pthread_mutex_unlock(&store->lock);
@@ -196,10 +199,9 @@ static void keep(struct key_store *store, struct place *set, struct place place)
 
 /* The key with a reference for the caller, from the store or into it; none when it cannot be read.
  */
-static struct read_key find_key(struct key_store *store, enum key_type type,
+static struct read_key find_key(struct key_store *store, struct place *set, enum key_type type,
                                 const unsigned char *bytes, size_t length)
 {
-    struct place *set = store->sets[hash_secret(bytes, length) % SETS];
     struct read_key read = look_up(store, set, type, bytes, length);
     unsigned char *copy;
 
@@ -213,19 +215,52 @@ static struct read_key find_key(struct key_store *store, enum key_type type,
     return read;
 }
 
+/* Gives back what look_up() or read_key() gave. */
+static void give_back(struct key_store *store, struct place *set, struct read_key read)
+{
+    size_t way = 0;
+
+    if (read.context != NULL) {
+        pthread_mutex_lock(&store->lock);
+        while (way < WAYS && set[way].read.key != read.key)
+            way++;
+        if (way < WAYS && set[way].read.context == NULL) {
+            set[way].read.context = read.context;
+            read.context = NULL;
+        }
+        pthread_mutex_unlock(&store->lock);
+    }
+    EVP_PKEY_CTX_free(read.context);
+    EVP_PKEY_free(read.key);
+}
+
 /* ---- verifying ---- */
 
-static bool verify_rsa(EVP_PKEY *key, const unsigned char *digest, const unsigned char *signature,
-                       size_t length)
+static EVP_PKEY_CTX *rsa_context(EVP_PKEY *key)
 {
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
-    bool good = context != NULL && EVP_PKEY_verify_init(context) == 1 &&
-                EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&
-                EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
-                EVP_PKEY_verify(context, signature, length, digest, KEY_DIGEST_SIZE) == 1;
 
+    if (context != NULL && EVP_PKEY_verify_init(context) == 1 &&
+        EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&
+        EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1)
+        return context;
     EVP_PKEY_CTX_free(context);
-    return good;
+    return NULL;
+}
+
+/* To make a context costs as much as RSA itself does for an eighth of a signature of 2048 bits. One
+ * is used again only when all went well. */
+static bool verify_rsa(struct read_key *read, const unsigned char *digest,
+                       const unsigned char *signature, size_t length)
+{
+    if (read->context == NULL)
+        read->context = rsa_context(read->key);
+    if (read->context != NULL &&
+        EVP_PKEY_verify(read->context, signature, length, digest, KEY_DIGEST_SIZE) == 1)
+        return true;
+    EVP_PKEY_CTX_free(read->context);
+    read->context = NULL;
+    return false;
 }
 
 /* RFC 8463 3: the SHA-256 is the message that Ed25519 signs. */
@@ -240,7 +275,7 @@ static bool verify_ed25519(EVP_PKEY *key, const unsigned char *digest,
     return good;
 }
 
-static enum key_verdict judge(const struct read_key *read, enum key_type type, unsigned min_bits,
+static enum key_verdict judge(struct read_key *read, enum key_type type, unsigned min_bits,
                               const unsigned char *digest, const unsigned char *signature,
                               size_t length)
 {
@@ -250,7 +285,7 @@ static enum key_verdict judge(const struct read_key *read, enum key_type type, u
         return KEY_SHORT;
     if (read->costly)
         return KEY_LONG;
-    return verify_rsa(read->key, digest, signature, length) ? KEY_GOOD : KEY_NO_MATCH;
+    return verify_rsa(read, digest, signature, length) ? KEY_GOOD : KEY_NO_MATCH;
 }
 
 enum key_verdict key_verify(struct key_store *store, enum key_type type, const unsigned char *key,
@@ -259,17 +294,19 @@ enum key_verdict key_verify(struct key_store *store, enum key_type type, const u
                             const unsigned char *signature, size_t length, unsigned *bits)
 {
     enum key_verdict verdict = KEY_UNREADABLE;
+    struct place *set;
     struct read_key read;
 
     *bits = 0;
     if (key_length > KEY_BYTES_MAX)
         return KEY_LONG;
-    read = find_key(store, type, key, key_length);
+    set = store->sets[hash_secret(key, key_length) % SETS];
+    read = find_key(store, set, type, key, key_length);
     if (read.key != NULL) {
         *bits = read.bits;
         verdict = judge(&read, type, min_bits, digest, signature, length);
     }
-    EVP_PKEY_free(read.key);
+    give_back(store, set, read);
     ERR_clear_error();
     return verdict;
 }
