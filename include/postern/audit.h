@@ -13,7 +13,7 @@ struct arena;
  * keys in the same order, written so that nothing from outside can forge a key or a line.
  */
 struct audit_field {
-    const char *key;
+    const char *key; /* one word of [A-Za-z0-9._-], never from outside */
     const char *value;
 };
 
@@ -49,8 +49,8 @@ struct audit *audit_open(const struct audit_options *options, char **error);
  * and says in the log what was lost. */
 void audit_close(struct audit *audit);
 
-/* Queues one record (copied), which is written within some 30 ms unless a sink hangs.  From any
- * thread; never blocks. */
+/* Queues one record, for which nothing of FIELDS is kept, and which is written within some 30 ms
+ * unless a sink hangs.  From any thread; never blocks. */
 void audit_write(struct audit *audit, const struct audit_field *fields, size_t count);
 
 /* Opens files anew (after a rotation) before the next record is written, and takes new options.  -1

@@ -43,6 +43,8 @@ struct audit {
     int64_t window;   /* when it began to count; clock_ms() */
     size_t in_window; /* records since then */
     bool busy;        /* there were many in the last one */
+    /* Any thread's. */
+    atomic_bool fields_wanted; /* by the sinks that are used next */
     atomic_uint_fast64_t written, failed, dropped;
 };
 
@@ -53,24 +55,10 @@ static size_t value_length(const char *value)
     return strnlen(value, VALUE_OCTETS);
 }
 
-/* The record and all its texts in one block; *size says how big. */
-static struct queued *copy_record(const struct audit_field *fields, size_t count, size_t *size)
+/* The copies of the fields with their texts behind them. */
+static void copy_fields(struct queued *record, const struct audit_field *fields, char *text)
 {
-    struct queued *record;
-    char *text;
-
-    *size = sizeof(*record) + count * sizeof(fields[0]);
-    for (size_t i = 0; i < count; i++)
-        *size += strlen(fields[i].key) + value_length(fields[i].value) + 2;
-    record = xmalloc(*size);
-    record->next = NULL;
-    record->size = *size;
-    record->line = NULL;
-    record->failed = false;
-    record->count = count;
-    clock_gettime(CLOCK_REALTIME, &record->when);
-    text = (char *)&record->fields[count];
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < record->count; i++) {
         size_t key = strlen(fields[i].key) + 1, value = value_length(fields[i].value);
         record->fields[i].key = memcpy(text, fields[i].key, key);
         text += key;
@@ -78,6 +66,35 @@ static struct queued *copy_record(const struct audit_field *fields, size_t count
         text[value] = '\0';
         text += value + 1;
     }
+}
+
+static size_t fields_size(const struct audit_field *fields, size_t count)
+{
+    size_t size = count * sizeof(fields[0]);
+
+    for (size_t i = 0; i < count; i++)
+        size += strlen(fields[i].key) + value_length(fields[i].value) + 2;
+    return size;
+}
+
+/* The record's line and, where they are WANTED, its fields in one block. */
+static struct queued *make_record(const struct audit_field *fields, size_t count, bool wanted)
+{
+    size_t before = sizeof(struct queued) + (wanted ? fields_size(fields, count) : 0);
+    struct queued *record = xmalloc(before + audit_line_room(fields, count));
+    char *line = (char *)record + before;
+    size_t length = (size_t)(audit_line_write(line, fields, count) - line);
+
+    /* Few values need as much room as they might. */
+    record = xrealloc(record, before + length + 1);
+    record->next = NULL;
+    record->size = before + length + 1;
+    record->line = (char *)record + before;
+    record->length = length;
+    record->failed = false;
+    record->count = wanted ? count : 0;
+    copy_fields(record, fields, (char *)&record->fields[record->count]);
+    clock_gettime(CLOCK_REALTIME, &record->when);
     return record;
 }
 
@@ -88,8 +105,8 @@ static bool half_full(const struct audit *audit)
 
 void audit_write(struct audit *audit, const struct audit_field *fields, size_t count)
 {
-    size_t size;
-    struct queued *record = copy_record(fields, count, &size);
+    struct queued *record = make_record(fields, count, atomic_load(&audit->fields_wanted));
+    size_t size = record->size;
     bool warn = false;
 
     pthread_mutex_lock(&audit->lock);
@@ -260,6 +277,7 @@ struct audit *audit_open(const struct audit_options *options, char **error)
         return NULL;
     audit = xcalloc(1, sizeof(*audit));
     audit->sinks = sinks;
+    atomic_init(&audit->fields_wanted, sinks_want_fields(sinks));
     audit->last = &audit->first;
     audit->warned = clock_ms() - WARN_EVERY_MS;
     pthread_mutex_init(&audit->lock, NULL);
@@ -314,6 +332,8 @@ int audit_reopen(struct audit *audit, const struct audit_options *options, char 
 
     if (sinks == NULL)
         return -1;
+    /* Of what is queued by now the journal is given the lines. */
+    atomic_store(&audit->fields_wanted, sinks_want_fields(sinks));
     pthread_mutex_lock(&audit->lock);
     unused = audit->next;
     audit->next = sinks;

@@ -6,6 +6,13 @@
 
 #include <time.h>
 
+/* ---- line.c: what audit_line() is made of ---- */
+
+/* What the line of these fields takes at most, with its NUL. */
+size_t audit_line_room(const struct audit_field *fields, size_t count);
+/* Writes the line to AT; returns where its NUL is. */
+char *audit_line_write(char *at, const struct audit_field *fields, size_t count);
+
 /* ---- sinks.c: where records go; used by the writer thread alone once they are open ---- */
 
 /* A record as it waits in the queue: one block of memory. */
@@ -13,9 +20,10 @@ struct queued {
     struct queued *next;
     size_t size; /* of the block */
     struct timespec when;
-    const char *line; /* while it is written */
-    bool failed;      /* a sink did not take it */
-    size_t count;
+    const char *line;
+    size_t length; /* of the line */
+    bool failed;   /* a sink did not take it */
+    size_t count;  /* of the fields; 0 where no sink wanted them */
     struct audit_field fields[];
 };
 
@@ -25,6 +33,9 @@ struct sinks;
  * sinks'. */
 struct sinks *sinks_open(const struct audit_options *options, char **error);
 void sinks_close(struct sinks *sinks);
+
+/* Whether one of them takes more of a record than its line. */
+bool sinks_want_fields(const struct sinks *sinks);
 
 /* Writes the first COUNT records of a list to every sink, and notes in each whether it failed.
  * Waits at most two seconds for a reader that does not read. */

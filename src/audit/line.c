@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <postern/audit.h>
+#include "audit_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,14 +74,6 @@ static char *add_value(char *at, const char *value)
     return add_quoted(at, value, length > VALUE_MAX ? VALUE_MAX : length, length > VALUE_MAX);
 }
 
-/* Keys are made of names in the configuration; none of them can end a key here. */
-static char *add_key(char *at, const char *key)
-{
-    for (const char *c = key; *c != '\0'; c++)
-        *at++ = *c <= 0x20 || *c >= 0x7f || *c == '=' || *c == '"' ? '_' : *c;
-    return at;
-}
-
 /* The most that a field takes with all around it: each byte of the value by its number. */
 static size_t field_room(const struct audit_field *field)
 {
@@ -90,22 +82,34 @@ static size_t field_room(const struct audit_field *field)
     return strlen(field->key) + 4 * strnlen(field->value, VALUE_MAX + 1) + around;
 }
 
-const char *audit_line(struct arena *arena, const struct audit_field *fields, size_t count)
+size_t audit_line_room(const struct audit_field *fields, size_t count)
 {
     size_t room = 1;
-    const char *result;
 
     for (size_t i = 0; i < count; i++)
         room += field_room(&fields[i]);
-    char *line = xmalloc(room), *at = line;
+    return room;
+}
+
+char *audit_line_write(char *at, const struct audit_field *fields, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             *at++ = ' ';
-        at = add_key(at, fields[i].key);
+        at = stpcpy(at, fields[i].key);
         *at++ = '=';
         at = add_value(at, fields[i].value);
     }
-    result = arena_strndup(arena, line, (size_t)(at - line));
+    *at = '\0';
+    return at;
+}
+
+const char *audit_line(struct arena *arena, const struct audit_field *fields, size_t count)
+{
+    char *line = xmalloc(audit_line_room(fields, count));
+    const char *end = audit_line_write(line, fields, count);
+    const char *result = arena_strndup(arena, line, (size_t)(end - line));
+
     free(line);
     return result;
 }

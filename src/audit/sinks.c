@@ -47,7 +47,7 @@ struct sink {
 
 struct sinks {
     struct arena *arena; /* of names */
-    struct arena *line;  /* of the records being written */
+    struct arena *line;  /* of what is being written */
     struct str text;     /* the same, as files have them */
     time_t date_of;      /* what date and zone say */
     char date[32], zone[8];
@@ -121,6 +121,14 @@ void sinks_close(struct sinks *sinks)
     str_free(&sinks->text);
     arena_free(sinks->line);
     arena_free(sinks->arena);
+}
+
+bool sinks_want_fields(const struct sinks *sinks)
+{
+    for (size_t i = 0; i < sinks->count; i++)
+        if (sinks->sinks[i].kind == SINK_JOURNAL)
+            return true;
+    return false;
 }
 
 /* ---- syslog ---- */
@@ -360,7 +368,7 @@ static void write_files(struct sinks *sinks, struct queued *records, size_t coun
     for (size_t i = 0; i < count; i++, records = records->next) {
         size_t before = sinks->text.length;
         add_head(sinks, records);
-        str_add(&sinks->text, records->line);
+        str_add_bytes(&sinks->text, records->line, records->length);
         str_add_char(&sinks->text, '\n');
         list[i] = records;
         lengths[i] = sinks->text.length - before;
@@ -383,12 +391,10 @@ void sinks_write(struct sinks *sinks, struct queued *records, size_t count)
     struct queued *record = records;
     bool files = false;
 
-    for (size_t i = 0; i < count; i++, record = record->next) {
-        record->line = audit_line(sinks->line, record->fields, record->count);
+    for (size_t i = 0; i < count; i++, record = record->next)
         for (size_t k = 0; k < sinks->count; k++)
             if (sinks->sinks[k].kind != SINK_FILE)
                 write_message(sinks, &sinks->sinks[k], record);
-    }
     for (size_t k = 0; k < sinks->count; k++)
         files = files || sinks->sinks[k].kind == SINK_FILE;
     if (files)

@@ -73,16 +73,6 @@ static void cuts_at_a_thousand(void **state)
     arena_free(arena);
 }
 
-static void no_key_ends_early(void **state)
-{
-    struct arena *arena = arena_new();
-    struct audit_field field = {"a b=c\"\n", "v"};
-
-    (void)state;
-    assert_string_equal(audit_line(arena, &field, 1), "a_b_c__=v");
-    arena_free(arena);
-}
-
 /* ---- files ---- */
 
 struct place {
@@ -417,7 +407,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quotes_what_needs_it),
         cmocka_unit_test(cuts_at_a_thousand),
-        cmocka_unit_test(no_key_ends_early),
         cmocka_unit_test_setup_teardown(writes_files, make_place, remove_place),
         cmocka_unit_test_setup_teardown(says_what_cannot_be_opened, make_place, remove_place),
         cmocka_unit_test_setup_teardown(reopens_after_a_rotation, make_place, remove_place),
