@@ -112,9 +112,11 @@ static bool is_blank(char c)
 }
 
 /* Cuts the physical line at lines->next; returns its length without its line end and the blanks
- * before that. */
+ * before that.  The byte order mark that some editors put in front is no part of it, or a key in
+ * the first line, or in that of a file put behind another, would be one that nobody can see. */
 static size_t take_physical(struct lines *lines, char **text)
 {
+    static const char mark[] = "\xef\xbb\xbf";
     char *start = lines->data + lines->next;
     size_t left = lines->length - lines->next;
     char *end = memchr(start, '\n', left);
@@ -122,6 +124,10 @@ static size_t take_physical(struct lines *lines, char **text)
 
     lines->next += length + (end != NULL ? 1 : 0);
     lines->number++;
+    if (length >= strlen(mark) && memcmp(start, mark, strlen(mark)) == 0) {
+        start += strlen(mark);
+        length -= strlen(mark);
+    }
     while (length != 0 && (is_blank(start[length - 1]) || start[length - 1] == '\r'))
         length--;
     *text = start;

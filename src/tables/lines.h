@@ -6,6 +6,7 @@
 
 /*
  * Text files line by line, read whole.  Empty lines and lines that begin with '#' are passed over.
+ * A byte order mark at the start of a line is not there.
  */
 struct lines {
     char *data;

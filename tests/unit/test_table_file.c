@@ -147,6 +147,32 @@ static void test_file(void **state)
     table_unref(table);
 }
 
+/* A key that begins with a mark that nobody can see would be another key. */
+static void test_byte_order_mark(void **state)
+{
+    static const struct row rows[] = {
+        {"rcpt:bob@example.org", "bob@example.org="},
+        {"rcpt:carol@example.org", "carol@example.org="},
+        {"rcpt:dave@example.org", "dave@example.org="},
+        {"rcpt:\xef\xbb\xbf"
+         "bob@example.org",
+         "absent"},
+    };
+    struct fixture *fixture = *state;
+
+    put_text(fixture, "users",
+             "\xef\xbb\xbf"
+             "bob@example.org\r\ncarol@example.org\r\n"
+             "\xef\xbb\xbf# a file put behind another\n"
+             "\xef\xbb\xbf"
+             "dave@example.org\n\xef\xbb\xbf");
+    struct table *table = open_table(fixture, "file:users");
+
+    expect_rows(fixture, table, rows, LENGTH(rows));
+    assert_int_equal(table_count(table), 3);
+    table_unref(table);
+}
+
 static void test_notes(void **state)
 {
     static const char text[] = "old@example.org ; until=2000-01-31 owner=eve note=was here; once\n"
@@ -349,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_inline, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_file, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_byte_order_mark, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_notes, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_expiry, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_bad_lines, fixture_setup, fixture_teardown),
