@@ -198,7 +198,7 @@ size_t key_base_length(const char *local, const char *delimiter)
     size_t length = strlen(local);
     size_t base = strcspn(local, delimiter);
 
-    if (base == 0 || base + 1 >= length)
+    if (base == 0 || base == length)
         return length;
     for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
         if (strcasecmp(local, whole[i]) == 0)

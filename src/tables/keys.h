@@ -36,8 +36,9 @@ bool key_parse(const char *text, size_t length, struct key *key, char problem[st
 char *key_fold(char to[static KEY_MAX + 1], const char *text, size_t length);
 
 /* The length of LOCAL without its address extension, as Postfix splits it: at the first of the
- * characters in DELIMITER, neither part empty; postmaster, mailer-daemon and double-bounce have
- * none, nor, with '-', owner-X and X-request.  The length of LOCAL when it has none. */
+ * characters in DELIMITER, unless nothing stands before it; postmaster, mailer-daemon and
+ * double-bounce have none, nor, with '-', owner-X and X-request.  The length of LOCAL when it has
+ * none. */
 size_t key_base_length(const char *local, const char *delimiter);
 
 /* Takes one probe; true ends the walk. */
