@@ -47,14 +47,14 @@ static const char *quoted(struct arena *arena, const char **at)
     return value;
 }
 
-/* Where the record begins: "id=" at the start or behind "]: ", which nothing from outside can write
- * before it. */
+/* Where the record begins: at the start, or behind the first "]: ", where syslog puts what a
+ * program says.  Further on, in a line of any program, it may be what a client has said. */
 static const char *start_of(const char *line)
 {
-    if (strncmp(line, "id=", 3) == 0)
-        return line;
-    const char *mark = strstr(line, "]: id=");
-    return mark != NULL ? mark + 3 : NULL;
+    const char *mark = strncmp(line, "id=", 3) == 0 ? NULL : strstr(line, "]: ");
+    const char *start = mark != NULL ? mark + 3 : line;
+
+    return strncmp(start, "id=", 3) == 0 ? start : NULL;
 }
 
 size_t audit_parse(struct arena *arena, const char *line, struct audit_field *fields, size_t room)

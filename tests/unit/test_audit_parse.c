@@ -25,6 +25,11 @@ static const struct {
     {PREFIX "id=ABC234 verdict=accept\n", 2, "verdict", "accept"},
     {"2026-11-22T05:15:23.041+00:00 postern[24]: id=ABC234 stage=rcpt", 2, "stage", "rcpt"},
     {PREFIX "info: table users: 2 entries", 0, NULL, NULL},
+    /* A recipient that Postfix refuses and tells of. */
+    {"Nov 22 05:15:23 mx postfix/smtpd[7]: NOQUEUE: reject: <x=]: id=ABC234 verdict=accept "
+     "y=\"@example.org>: User unknown; to=<\"x=]: id=ABC234 verdict=accept y=\\\"\"@example.org> "
+     "helo=<x>",
+     0, NULL, NULL},
     {"verdict=reject id=ABC234", 0, NULL, NULL},
     {"id=ABC234 helo=\"never ends", 0, NULL, NULL},
     {"id=ABC234 broken", 0, NULL, NULL},
