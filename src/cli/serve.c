@@ -30,7 +30,8 @@ enum { TICK_MS = 1000, STOP_GRACE_MS = 10000 };
 struct daemon {
     const char *path;
     bool to_stderr;
-    struct config *config; /* the one that the daemon was started with, then the last good one */
+    struct config *config;  /* the one that the daemon was started with, then the last good one */
+    struct config *running; /* the one that it was started with; its front keeps that anyway */
     struct loop *loop;
     struct resolver *resolver;
     struct audit *audit;
@@ -113,6 +114,7 @@ static void stop(struct daemon *daemon)
     if (daemon->loop != NULL)
         loop_free(daemon->loop);
     config_unref(daemon->config);
+    config_unref(daemon->running);
 }
 
 /* ---- reload ---- */
@@ -148,13 +150,13 @@ static bool same_listens(const struct listen_options *a, const struct listen_opt
 }
 
 /* What a running daemon cannot change. */
-static void note_what_needs_a_restart(const struct config *before, const struct config *after)
+static void note_what_needs_a_restart(const struct config *running, const struct config *after)
 {
-    if (before->front != after->front)
+    if (running->front != after->front)
         log_warning("the front has changed: that takes a restart");
-    if (!same_listens(before->listens, after->listens))
+    if (!same_listens(running->listens, after->listens))
         log_warning("the listen block has changed: that takes a restart");
-    const struct resolver_block *r = before->resolver, *s = after->resolver;
+    const struct resolver_block *r = running->resolver, *s = after->resolver;
     if (!same_list(&r->servers, &s->servers) || r->recursive != s->recursive ||
         r->dnssec != s->dnssec || r->timeout != s->timeout || r->cache != s->cache)
         log_warning("the resolver block has changed: that takes a restart");
@@ -171,27 +173,40 @@ static void log_diag(const struct diag *diag)
     }
 }
 
+/* The configuration as it is now, with record files opened; NULL when it cannot be taken whole. */
+static struct config *read_again(struct daemon *daemon, struct diag *diag)
+{
+    struct config *config = config_load(daemon->path, cli_schema(), diag);
+    bool good = config != NULL && front_check(config, diag);
+    if (good) {
+        char *error = NULL;
+        const struct audit_options audit = audit_options_of(config);
+        good = audit_reopen(daemon->audit, &audit, &error) == 0;
+        if (!good)
+            diag_error(diag, &config->audit->head.at,
+                       "%s; the folder must be there and the daemon's user able to write to it",
+                       error);
+        free(error);
+    }
+    if (!good) {
+        config_unref(config);
+        return NULL;
+    }
+    return config;
+}
+
 static void reload(struct daemon *daemon)
 {
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us());
     struct diag *diag = diag_new();
-    struct config *config = config_load(daemon->path, cli_schema(), diag);
-    if (config != NULL && !front_check(config, diag)) {
-        config_unref(config);
-        config = NULL;
-    }
+    struct config *config = read_again(daemon, diag);
     log_diag(diag);
     if (config == NULL) {
         log_error("%s was not taken (%u error%s); the configuration of before goes on",
                   daemon->path, diag_errors(diag), diag_errors(diag) == 1 ? "" : "s");
     } else {
-        char *error = NULL;
-        struct audit_options audit = audit_options_of(config);
-        note_what_needs_a_restart(daemon->config, config);
+        note_what_needs_a_restart(daemon->running, config);
         log_set_level((enum log_level)config->log->level);
-        if (audit_reopen(daemon->audit, &audit, &error) != 0)
-            log_error("audit: %s; records go on to where they went", error);
-        free(error);
         config_inherit(config, daemon->config);
         engine_configure(daemon->engine, config);
         engine_tick(daemon->engine);
@@ -324,6 +339,7 @@ static int run_serve(const struct command *command, void *memory, char **words)
         config_unref(daemon.config);
         return EXIT_TROUBLE;
     }
+    daemon.running = config_ref(daemon.config);
     log_open(daemon.config->log->ident, (enum log_level)daemon.config->log->level,
              daemon.to_stderr || isatty(STDERR_FILENO), 1);
     if (geteuid() == 0)

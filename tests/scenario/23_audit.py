@@ -115,7 +115,7 @@ def _():
     wait_until("all hundred records, once each", everything)
 
 
-@case("another place is taken at SIGHUP; one that cannot be opened leaves the old one in use")
+@case("another place is taken at SIGHUP; a configuration whose file cannot be opened is not taken at all")
 def _():
     whole = everyday.whole
     everyday.write_conf(conf=whole.replace("{dir}/audit", "{dir}/other"))
@@ -123,11 +123,15 @@ def _():
     talk(everyday, sender="moved@example.net")
     wait_until("the record in the new place", lambda: "moved@example.net" in read(everyday.dir + "/other"))
     expect("moved@example.net" not in read(everyday.audit_path), "not in the old one")
-    everyday.write_conf(conf=whole.replace("{dir}/audit", "{dir}/missing/audit"))
+    taken = len([line for line in everyday.messages() if "postern.conf taken: " in line])
+    everyday.write_conf(conf=whole.replace("{dir}/audit", "{dir}/missing/audit").replace("local == word", "local == new"))
     everyday.reload()
-    everyday.wait_message(r"error: audit: .*missing/audit.*No such file")
-    talk(everyday, sender="stayed@example.net")
+    everyday.wait_message(r"error: \S+postern\.conf:\d+:\d+: error: cannot open \S+missing/audit .*No such file.*able to write")
+    everyday.wait_message(r"postern\.conf was not taken \(1 error\); the configuration of before goes on")
+    same(len([line for line in everyday.messages() if "postern.conf taken: " in line]), taken)
+    talk(everyday, "new", sender="stayed@example.net")
     wait_until("the record in the place before", lambda: "stayed@example.net" in read(everyday.dir + "/other"))
+    same([entry["verdict"] for entry in map(record, read(everyday.dir + "/other").splitlines()) if entry["sender"] == "stayed@example.net"], ["accept"])
     everyday.write_conf(conf=whole)
     everyday.reload()
 

@@ -382,13 +382,17 @@ def _():
     other.stop()
 
 
-@case("a changed front is said to take a restart")
+@case("a changed front is said to take a restart as long as another one runs")
 def _():
     other = Postern(RULES, front="wire")
-    other.front = "front libmilter; "
-    other.write_conf()
-    other.reload()
-    other.wait_message("the front has changed: that takes a restart")
+
+    def reload(front):
+        """How often it has been said once the configuration is taken."""
+        other.front = "front %s; " % front
+        other.write_conf()
+        other.reload()
+        return len([line for line in other.messages() if "the front has changed: that takes a restart" in line])
+    same([reload(front) for front in ("libmilter", "libmilter", "wire", "wire")], [1, 2, 2, 2])
     other.stop()
 
 
