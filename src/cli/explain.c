@@ -359,8 +359,8 @@ static const struct cli_option rows[] = {
     ROW("brief", CLI_FLAG, NULL, NULL, brief, "the dialogue alone, without the facts behind it"),
     ROW("json", CLI_FLAG, NULL, NULL, json, "one JSON object"),
     ROW("id", CLI_VALUE, "ID", NULL, id,
-        "what the record of a verdict says, from AUDIT files or standard input; ID is the "
-        "reference that the reply showed"),
+        "what the records of a transaction say, from AUDIT files or standard input; ID is the "
+        "reference that the reply showed, or the MTA's queue id"),
 };
 
 const struct command command_explain = {

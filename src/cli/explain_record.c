@@ -37,16 +37,24 @@ static void print_record(const struct record_view *record, FILE *out)
 {
     static const char *const head[] = {"client", "name", "helo",    "sender",
                                        "rcpt",   "qid",  "listener"};
+    static const char *const sometimes[] = {"observed", "marked", "mixed",
+                                            "fault",    "forged", "late"};
     fprintf(out, "%s: %s at %s", get(record, "id"), get(record, "verdict"), get(record, "stage"));
     if (get(record, "rule")[0] != '\0')
         fprintf(out, " by %s", get(record, "rule"));
     if (get(record, "at")[0] != '\0')
         fprintf(out, " (%s)", get(record, "at"));
     fputc('\n', out);
-    if (get(record, "reply")[0] != '\0')
-        fprintf(out, "  < %s\n", get(record, "reply"));
+    if (get(record, "reply")[0] != '\0') {
+        fputs("  < ", out);
+        cli_put_clean(get(record, "reply"), out);
+        fputc('\n', out);
+    }
     for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
         print_pair(head[i], get(record, head[i]), out);
+    for (size_t i = 0; i < sizeof(sometimes) / sizeof(sometimes[0]); i++)
+        if (get(record, sometimes[i])[0] != '\0')
+            print_pair(sometimes[i], get(record, sometimes[i]), out);
     if (get(record, "faults")[0] != '\0')
         fprintf(out, "could not be found out: %s\n", get(record, "faults"));
     fputs("facts and times\n", out);
@@ -58,7 +66,13 @@ static void print_record(const struct record_view *record, FILE *out)
     }
 }
 
-/* Prints the records with this id in FILE; returns how many. */
+/* Ids have capital letters only; queue ids of Postfix may have both, which differ. */
+static bool is_asked_for(const struct record_view *record, const char *id)
+{
+    return strcasecmp(get(record, "id"), id) == 0 || strcmp(get(record, "qid"), id) == 0;
+}
+
+/* Prints the records with this id or queue id in FILE; returns how many. */
 static size_t search(FILE *file, const char *id)
 {
     char *line = NULL;
@@ -67,11 +81,11 @@ static size_t search(FILE *file, const char *id)
     struct audit_field *fields = xcalloc(FIELDS_MAX, sizeof(fields[0]));
     while (getline(&line, &room, file) >= 0) {
         /* Most lines are not it: a look is cheaper than a parse. */
-        if (strstr(line, id) == NULL)
+        if (strcasestr(line, id) == NULL)
             continue;
         arena_reset(arena);
         struct record_view record = {fields, audit_parse(arena, line, fields, FIELDS_MAX)};
-        if (record.count == 0 || strcmp(get(&record, "id"), id) != 0)
+        if (record.count == 0 || !is_asked_for(&record, id))
             continue;
         if (found++ > 0)
             fputc('\n', stdout);
@@ -98,6 +112,6 @@ int explain_record(const char *id, char **paths)
         fclose(file);
     }
     if (found == 0)
-        fprintf(stderr, "postern: no record with id %s\n", id);
+        fprintf(stderr, "postern: no record with the id or queue id '%s'\n", id);
     return found > 0 ? EXIT_DONE : EXIT_TROUBLE;
 }
