@@ -14,7 +14,6 @@
  * answers.  No abort comes after a reply at MAIL, DATA or the end of the message, so a transaction
  * that has ended stays until the next event begins another one or closes the session.
  */
-enum { HEADER_NAMES_MAX = 64 };
 
 /* A header field that some rule may add: its occurrences in the message are counted, since they are
  * removed by number. */
@@ -45,7 +44,7 @@ static size_t count_names(const struct policy *policy)
     size_t count = 0;
     for (size_t i = 0; i < policy->rule_count && policy->has_headers; i++)
         count += policy->rules[i].outcome == OUTCOME_HEADER;
-    return count < HEADER_NAMES_MAX ? count : HEADER_NAMES_MAX;
+    return count;
 }
 
 static struct counted_name *find_name(const struct session *session, const char *name,
@@ -63,7 +62,7 @@ static void collect_names(struct session *session, const struct policy *policy)
 {
     size_t room = count_names(policy);
     session->names = room > 0 ? xcalloc(room, sizeof(session->names[0])) : NULL;
-    for (size_t i = 0; i < policy->rule_count && session->name_count < room; i++) {
+    for (size_t i = 0; i < policy->rule_count && room > 0; i++) {
         const struct rule *rule = &policy->rules[i];
         size_t length = rule->outcome == OUTCOME_HEADER ? strcspn(rule->text, ":") : 0;
         if (length > 0 && find_name(session, rule->text, length) == NULL)

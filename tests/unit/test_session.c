@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,9 +128,44 @@ static void changes_messages(void **state)
     }
 }
 
+/* However many names the rules add: of each, what came with the message goes. */
+static void replaces_every_name(void **state)
+{
+    enum { NAMES = 300, NAME_SIZE = 16 };
+    static char names[NAMES][NAME_SIZE];
+    struct str config = {0};
+    const struct session_answer *answer = NULL;
+    unsigned removed = 0;
+
+    (void)state;
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(names[i], NAME_SIZE, "X-Mark-%d", i);
+        str_add_format(&config, "rule r%d { when true; header \"%s: ours\"; }\n", i, names[i]);
+    }
+    struct rig *rig = rig_new(&(struct rig_options){0}, str_text(&config));
+    struct session *session = session_open(rig_engine(rig), "mx");
+    static const char *const path[] = {"<a@example.com>", NULL};
+
+    session_connect(session, "localhost", NULL, 0, NULL, keep, &answer);
+    session_helo(session, "client.example", NULL, keep, &answer);
+    session_mail(session, path, NULL, keep, &answer);
+    session_rcpt(session, path, NULL, keep, &answer);
+    session_data(session, NULL, keep, &answer);
+    for (int i = 0; i < NAMES; i++)
+        session_header(session, names[i], " forged");
+    session_eom(session, NULL, keep, &answer);
+    for (size_t i = 0; i < answer->change_count; i++)
+        removed += answer->changes[i].kind == CHANGE_DELETE;
+    assert_int_equal(removed, NAMES);
+    session_close(session);
+    rig_free(rig);
+    str_free(&config);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(changes_messages)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(changes_messages),
+                                       cmocka_unit_test(replaces_every_name)};
 
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }
