@@ -122,6 +122,10 @@ struct table *config_table(const struct config *config, const char *name);
  * NULL when none. */
 const struct block_head *config_blocks(const struct config *config, const char *kind);
 
+/* The value of the text or table option OPTION in the first block of KIND, or "" when there is no
+ * such block or nothing was set; for options that belong to a check.  Lives as long as CONFIG. */
+const char *config_text(const struct config *config, const char *kind, const char *option);
+
 /* Takes over what BEFORE, of the same schema, has learned: last good images of tables, and what its
  * checks know.  Once, before CONFIG goes live. */
 void config_inherit(struct config *config, const struct config *before);

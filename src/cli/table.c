@@ -6,8 +6,10 @@
 #include <postern/log.h>
 #include <postern/mailbox.h>
 #include <postern/table.h>
+#include <postern/words.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* `postern table`: asks a table as the daemon would, or takes a shrunken one as right. */
@@ -26,31 +28,52 @@ static const struct {
     {"text", TABLE_KEY_TEXT},
 };
 
-/* The kind that a key looks like, unless one was named. */
-static int kind_of(const char *key, const char *word)
+/* The kind of this name; -1 where there is none. */
+static int kind_named(const char *word)
 {
-    struct addr addr;
-    if (word == NULL) {
-        if (strchr(key, '@') != NULL)
-            return TABLE_KEY_ADDRESS;
-        return addr_parse(key, &addr) ? TABLE_KEY_ADDR : TABLE_KEY_DOMAIN;
-    }
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kinds[i].word, word) == 0)
             return (int)kinds[i].kind;
     return -1;
 }
 
-static struct table_key key_of(struct arena *arena, const char *text, enum table_key_kind kind,
-                               const char *delimiter)
+static bool is_recipients(const struct config *config, const char *table)
+{
+    return strcmp(config_text(config, "recipients", "known"), table) == 0 ||
+           strcmp(config_text(config, "recipients", "moved"), table) == 0;
+}
+
+/* How the daemon would ask TABLE for KEY, as far as KEY shows it. */
+static enum table_key_kind kind_of(const struct config *config, const char *table, const char *key)
+{
+    struct addr addr;
+    if (is_recipients(config, table))
+        return TABLE_KEY_RECIPIENT;
+    if (strchr(key, '@') != NULL)
+        return TABLE_KEY_ADDRESS;
+    return addr_parse(key, &addr) ? TABLE_KEY_ADDR : TABLE_KEY_DOMAIN;
+}
+
+/* Whether recipients in this domain may stand in tables by their local part alone. */
+static bool is_local(const struct config *config, const char *domain, struct arena *arena)
+{
+    struct table *local = config_table(config, config_text(config, "recipients", "local"));
+    struct table_key key = {
+        .kind = TABLE_KEY_DOMAIN, .text = domain, .local = "", .domain = "", .delimiter = ""};
+    if (domain[0] == '\0')
+        return true;
+    return local != NULL && table_find(local, &key, arena).status == TABLE_FOUND;
+}
+
+static struct table_key key_of(const struct config *config, struct arena *arena, const char *text,
+                               enum table_key_kind kind)
 {
     struct table_key key = {.kind = kind, .text = text, .local = "", .domain = ""};
-    key.delimiter = delimiter;
     if (kind == TABLE_KEY_ADDRESS || kind == TABLE_KEY_RECIPIENT) {
         struct mailbox mailbox = mailbox_parse(arena, text);
         key.local = mailbox.local;
         key.domain = mailbox.domain;
-        key.bare_user = mailbox.domain[0] == '\0';
+        key.bare_user = is_local(config, mailbox.domain, arena);
     } else if (kind == TABLE_KEY_DOMAIN) {
         char *name = arena_alloc(arena, DOMAIN_SIZE);
         if (domain_canonical(text, strlen(text), name))
@@ -62,12 +85,10 @@ static struct table_key key_of(struct arena *arena, const char *text, enum table
 }
 
 /* Prints the answer; whether there was one. */
-static bool look_up(struct table *table, const char *text, enum table_key_kind kind,
-                    const char *delimiter)
+static bool look_up(struct table *table, const char *text, const struct table_key *key,
+                    struct arena *arena)
 {
-    struct arena *arena = arena_new();
-    struct table_key key = key_of(arena, text, kind, delimiter);
-    struct table_answer answer = table_find(table, &key, arena);
+    struct table_answer answer = table_find(table, key, arena);
     switch (answer.status) {
     case TABLE_FOUND:
         printf("%s: found as %s%s%s\n", text, answer.key, answer.value[0] != '\0' ? ": " : "",
@@ -80,7 +101,6 @@ static bool look_up(struct table *table, const char *text, enum table_key_kind k
         printf("%s: no answer: %s\n", text, answer.problem);
         break;
     }
-    arena_free(arena);
     return answer.status == TABLE_FOUND;
 }
 
@@ -99,21 +119,39 @@ static int accept_size(struct table *table)
     return result == 0 ? EXIT_DONE : EXIT_TROUBLE;
 }
 
+static int no_table(const struct config *config, const char *name)
+{
+    const char **words = xcalloc(config->table_count + 1, sizeof(words[0]));
+    for (size_t i = 0; i < config->table_count; i++)
+        words[i] = config->tables[i].name;
+    const char *near = words_nearest(name, words, config->table_count);
+    fprintf(stderr, "postern: %s has no table '%s'%s%s%s\n", config->path, name,
+            near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+            near != NULL ? "'?" : "");
+    free(words);
+    return EXIT_TROUBLE;
+}
+
 static int with_config(const struct config *config, const struct table_options *options,
                        char **words)
 {
     struct table *table = config_table(config, words[0]);
-    if (table == NULL) {
-        fprintf(stderr, "postern: %s has no table '%s'\n", options->config, words[0]);
-        return EXIT_TROUBLE;
-    }
+    if (table == NULL)
+        return no_table(config, words[0]);
     if (options->accept)
         return accept_size(table);
     int result = EXIT_DONE;
     for (char **word = words + 1; *word != NULL; word++) {
-        int kind = kind_of(*word, options->kind);
-        if (!look_up(table, *word, (enum table_key_kind)kind, options->delimiter))
+        struct arena *arena = arena_new();
+        enum table_key_kind kind = options->kind != NULL
+                                       ? (enum table_key_kind)kind_named(options->kind)
+                                       : kind_of(config, words[0], *word);
+        struct table_key key = key_of(config, arena, *word, kind);
+        key.delimiter = options->delimiter != NULL ? options->delimiter
+                                                   : config_text(config, "recipients", "delimiter");
+        if (!look_up(table, *word, &key, arena))
             result = EXIT_TROUBLE;
+        arena_free(arena);
     }
     return result;
 }
@@ -125,7 +163,7 @@ static int run_table(const struct command *command, void *memory, char **words)
         return cli_usage(command, "--accept takes one table and no key");
     if (!options->accept && words[1] == NULL)
         return cli_usage(command, "a KEY to look up is missing");
-    if (kind_of("", options->kind) < 0)
+    if (options->kind != NULL && kind_named(options->kind) < 0)
         return cli_usage(command, "--as takes address, recipient, domain, ip or text, not '%s'",
                          options->kind);
     log_open("postern", LOG_LEVEL_WARNING, 1, 0);
@@ -141,9 +179,10 @@ static const struct cli_option rows[] = {
     CLI_CONFIG(struct table_options),
     {"as", '\0', CLI_VALUE, "KIND", "address recipient domain ip text", NULL,
      offsetof(struct table_options, kind),
-     "look KEY up as address, recipient, domain, ip or text; default: what it looks like"},
-    {"delimiter", '\0', CLI_VALUE, "CHARS", NULL, "", offsetof(struct table_options, delimiter),
-     "characters that begin an address extension"},
+     "look KEY up as address, recipient, domain, ip or text; default: recipient in the tables of "
+     "recipients, in others what it looks like"},
+    {"delimiter", '\0', CLI_VALUE, "CHARS", NULL, NULL, offsetof(struct table_options, delimiter),
+     "characters that begin an address extension; default: those of the recipients block"},
     {"accept", '\0', CLI_FLAG, NULL, NULL, NULL, offsetof(struct table_options, accept),
      "the present size of the guarded table NAME is right"},
 };

@@ -271,6 +271,25 @@ const struct block_head *config_blocks(const struct config *config, const char *
     return NULL;
 }
 
+const char *config_text(const struct config *config, const char *kind, const char *option)
+{
+    const struct config_all *all = all_of_const(config);
+    for (size_t i = 1; i < all->kind_count; i++) {
+        const struct option_block *rows = all->kinds[i].kind;
+        if (strcmp(rows->kind, kind) != 0 || all->kinds[i].first == NULL)
+            continue;
+        for (size_t j = 0; j < rows->row_count; j++) {
+            const char *text;
+            if (strcmp(rows->rows[j].name, option) != 0)
+                continue;
+            assert(rows->rows[j].type == OPTION_TEXT || rows->rows[j].type == OPTION_TABLE);
+            memcpy(&text, (const char *)all->kinds[i].first + rows->rows[j].offset, sizeof(text));
+            return text != NULL ? text : "";
+        }
+    }
+    return "";
+}
+
 void config_inherit(struct config *config, const struct config *before)
 {
     /* A file that is bad at this moment does not cost a table its last good image. */

@@ -115,29 +115,6 @@ static const char *slot_key(struct arena *arena, const char *name)
     return arena_strndup(arena, key, length);
 }
 
-/* The option belongs to the check that brings the block. */
-static const char *find_delimiter(const struct config *config)
-{
-    const struct block_head *head = config_blocks(config, "recipients");
-
-    for (size_t i = 0; head != NULL && i < config->schema->check_count; i++) {
-        const struct check *check = config->schema->checks[i];
-        for (size_t j = 0; j < check->block_count; j++) {
-            const struct option_block *block = &check->blocks[j];
-            if (strcmp(block->kind, "recipients") != 0)
-                continue;
-            for (size_t k = 0; k < block->row_count; k++) {
-                const char *text;
-                if (strcmp(block->rows[k].name, "delimiter") != 0)
-                    continue;
-                memcpy(&text, (const char *)head + block->rows[k].offset, sizeof(text));
-                return text != NULL ? text : "";
-            }
-        }
-    }
-    return "";
-}
-
 struct wiring *wiring_new(struct config *config)
 {
     static const char *const shown[] = {"client.ip", "client.name", "helo", "sender", "rcpt"};
@@ -168,7 +145,7 @@ struct wiring *wiring_new(struct config *config)
     wire_texts(wiring);
     wire_results(wiring);
     wire_needs(wiring);
-    wiring->delimiter = find_delimiter(config);
+    wiring->delimiter = config_text(config, "recipients", "delimiter");
     for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
         wiring->shown[i] = layout_find(wiring->layout, shown[i]);
     return wiring;

@@ -549,6 +549,25 @@ def _():
     status, out, err = command("table", "-c", CONF, "ours", "example.test", "elsewhere.example")
     same((status, out), (1, "example.test: found as example.test\nelsewhere.example: not found\n"), err)
     same(command("table", "-c", CONF, "ours", "example.test")[0], 0)
+    # The tables of recipients are asked as for rcpt.status: local names, and extensions.
+    conf = write(PLACE + "/../local.conf", read(CONF).replace("file:users;", "file:%s/bare; table homes { example.test; } table plain { bob@example.org; }" % PLACE)
+                 .replace("known users;", 'known users; local homes; delimiter "+-";'))
+    write(PLACE + "/bare", "carol\nbob@example.org\n")
+    rows = [(("users", "carol@example.test"), "found as carol"), (("users", "Carol+x@example.test"), "found as carol"), (("users", "carol-x"), "found as carol"),
+            (("users", "carol@example.org"), "not found"), (("users", "bob-x@example.org"), "found as bob@example.org"),
+            (("--delimiter", "", "users", "bob+x@example.org"), "not found"), (("--as", "address", "users", "carol@example.test"), "not found"),
+            (("plain", "bob+x@example.org"), "found as bob@example.org"), (("--as", "recipient", "plain", "bob@example.test"), "not found")]
+    for arguments, words in rows:
+        status, out, err = command("table", "-c", conf, *arguments)
+        same((out, err), ("%s: %s\n" % (arguments[-1], words), ""), str(arguments))
+        same(status, 1 if words == "not found" else 0)
+        if arguments[0] == "users" and "@" in arguments[1]:
+            got = json.loads(command("explain", "-c", conf, "--json", *PLAIN, "--rcpt", arguments[1])[1])["recipients"][0]["facts"]["rcpt.status"]
+            same(got, "foreign" if "example.org" in arguments[1] else "known" if status == 0 else "unknown", str(arguments))
+    for name, words in (("user", "has no table 'user'; did you mean 'users'?\n"), ("nothing-like-it", "has no table 'nothing-like-it'\n")):
+        status, out, err = command("table", "-c", conf, name, "x")
+        same((status, out), (1, ""))
+        has(err, words)
 
 
 main()
