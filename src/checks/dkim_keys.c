@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "dkim_keys.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +13,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -129,12 +133,13 @@ static EVP_PKEY *read_rsa(const unsigned char *bytes, size_t length)
 
 static bool exponent_is_small(const EVP_PKEY *key)
 {
-    BIGNUM *exponent = NULL;
-    bool small = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 &&
-                 BN_num_bits(exponent) <= KEY_EXPONENT_BITS_MAX;
+    uint64_t exponent;
+    OSSL_PARAM wanted[] = {OSSL_PARAM_construct_uint64(OSSL_PKEY_PARAM_RSA_E, &exponent),
+                           OSSL_PARAM_END};
 
-    BN_free(exponent);
-    return small;
+    /* One that has more bits is refused. */
+    static_assert(sizeof(exponent) * CHAR_BIT == KEY_EXPONENT_BITS_MAX, "the exponent fits");
+    return EVP_PKEY_get_params(key, wanted) == 1;
 }
 
 static struct read_key read_key(enum key_type type, const unsigned char *bytes, size_t length)
