@@ -261,10 +261,12 @@ static void expire(struct probe_run *run)
 
 /* ---- the header as it passes by ---- */
 
-/* The first question of the walk is certain as soon as the author is known. */
+/* The questions of the walks are asked side by side as soon as the author is known, not one after
+ * the other: a walk goes up to the top unless a record ends it, which is rare. */
 struct warmer {
     struct arena *arena;
     struct dns *dns;
+    const char *sender; /* domain of the envelope sender; "" for none */
     bool done;
 };
 
@@ -276,8 +278,35 @@ static void *open_warmer(void *state, const struct inputs *inputs, struct arena 
     (void)state;
     warmer->arena = arena;
     warmer->dns = dns;
+    warmer->sender = inputs->sender.domain;
     warmer->done = inputs->local;
     return warmer;
+}
+
+/* The walk from DOMAIN as it goes where there are no records, up to KNOWN, from which another one
+ * goes.  What is said at the top level has nearly always been asked before. */
+static void warm_walk(const struct warmer *warmer, const char *domain, const char *known)
+{
+    static const struct dmarc_answer nothing = {.status = DNS_NO_NAME, .text = "", .problem = ""};
+    struct dmarc_walk walk;
+    char name[DMARC_NAME_SIZE];
+
+    dmarc_walk_init(&walk, domain);
+    while (dmarc_walk_next(&walk, name) != NULL && !domain_within(known, walk.target)) {
+        if (walk.target == walk.domain || domain_labels(walk.target) > 1)
+            stream_warm(warmer->dns, name, DNS_TXT);
+        dmarc_walk_take(&walk, &nothing);
+    }
+}
+
+/* Whether both lie below the same domain of two labels: the sender's is likely to be aligned. */
+static bool are_kin(const char *author, const char *sender)
+{
+    const char *top = author;
+
+    while (domain_labels(top) > 2)
+        top = domain_parent(top);
+    return domain_labels(top) == 2 && domain_within(sender, top);
 }
 
 static void take_field(void *stream, const char *name, const char *value)
@@ -291,8 +320,11 @@ static void take_field(void *stream, const char *name, const char *value)
     warmer->done = true;
     from_header_add(&from, warmer->arena, value, strlen(value));
     domain = from_header_domain(&from);
-    if (domain[0] != '\0')
-        stream_warm(warmer->dns, arena_printf(warmer->arena, "_dmarc.%s", domain), DNS_TXT);
+    if (domain[0] == '\0')
+        return;
+    warm_walk(warmer, domain, "");
+    if (are_kin(domain, warmer->sender))
+        warm_walk(warmer, warmer->sender, domain);
 }
 
 static const struct check_stream stream = {.open = open_warmer, .header = take_field};

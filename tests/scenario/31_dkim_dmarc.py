@@ -374,12 +374,13 @@ def _():
             ("case.eight", ["case.eight", "eight"])]
     for author, wanted in rows:
         asked, record, others = walked(author)
-        same(asked, wanted, author)
+        # Side by side, so that they come in any order.
+        same(sorted(asked), sorted(wanted), author)
         same([name for name, _ in others if name == author], [], "the policy is the same whether it exists")
     same(record["dmarc.result"], "none")
     same(walked("x.y.psd.two")[1]["dmarc.domain"], "y.psd.two")
     asked, record, others = walked("ghost.np.five")
-    same((asked, record["dmarc.policy"]), (["ghost.np.five", "np.five", "five"], "reject"))
+    same((sorted(asked), record["dmarc.policy"]), (["five", "ghost.np.five", "np.five"], "reject"))
     expect(("ghost.np.five", "A") in others, "whether it exists is asked")
     # SPF's domain is walked from, too, and shares what was asked.
     asked, record, _ = walked("a.spf.six", "x@b.spf.six")

@@ -424,16 +424,31 @@ static void test_many(void **state)
     bench_free(bench);
 }
 
-/* The author's record is asked for while the message is still coming. */
+/* The walks are asked for while the message is still coming: that of the author, and that of a
+ * sender that may be aligned. */
 static void test_warm(void **state)
 {
     static const struct {
-        const char *message, *asked;
+        const char *sender, *message, *asked;
     } cases[] = {
-        {"To: x\nFrom: John <john@Example.COM>\nFrom: y@evil.test\n", "TXT _dmarc.example.com"},
-        {"From: a@example.com, b@example.org\n", ""},
-        {"From: nobody\n", ""},
-        {"Subject: x\n", ""},
+        {"", "To: x\nFrom: John <john@Example.COM>\nFrom: y@evil.test\n", "TXT _dmarc.example.com"},
+        {"example.com", "From: a@example.com\n", "TXT _dmarc.example.com"},
+        {"example.org", "From: a@example.com\n", "TXT _dmarc.example.com"},
+        {"b.example.com", "From: a@example.com\n",
+         "TXT _dmarc.example.com, TXT _dmarc.b.example.com"},
+        {"example.com", "From: a@news.example.com\n",
+         "TXT _dmarc.news.example.com, TXT _dmarc.example.com"},
+        {"c.b.example.com", "From: a@news.example.com\n",
+         "TXT _dmarc.news.example.com, TXT _dmarc.example.com, TXT _dmarc.c.b.example.com, "
+         "TXT _dmarc.b.example.com"},
+        {"example.com", "From: a@com\n", "TXT _dmarc.com"},
+        {"", "From: x@a.b.c.d.e.f.g.h.i.j.example.com\n",
+         "TXT _dmarc.a.b.c.d.e.f.g.h.i.j.example.com, TXT _dmarc.f.g.h.i.j.example.com, "
+         "TXT _dmarc.g.h.i.j.example.com, TXT _dmarc.h.i.j.example.com, "
+         "TXT _dmarc.i.j.example.com, TXT _dmarc.j.example.com, TXT _dmarc.example.com"},
+        {"", "From: a@example.com, b@example.org\n", ""},
+        {"", "From: nobody\n", ""},
+        {"", "Subject: x\n", ""},
     };
     struct bench *bench = bench_new(&check_dmarc, NULL, "", NULL);
     struct inputs inputs = bench_inputs();
@@ -442,6 +457,7 @@ static void test_warm(void **state)
     (void)state;
     assert_false(check_dmarc.stream->body);
     for (i = 0; i < COUNT_OF(cases); i++) {
+        inputs.sender.domain = cases[i].sender;
         bench_message(bench, &inputs, cases[i].message);
         assert_string_equal(bench_warmed(bench), cases[i].asked);
     }
