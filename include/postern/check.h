@@ -60,6 +60,11 @@ typedef void probe_got(struct probe_run *run, const struct dns_answer *answer, u
 void probe_ask(struct probe_run *run, const char *name, enum dns_type type, probe_got *got,
                uintptr_t tag);
 
+/* The same, but an answer that is known at once, from the cache, is returned, with a reference that
+ * the caller owns; GOT is not called for it.  NULL: it is called later. */
+const struct dns_answer *probe_look_up(struct probe_run *run, const char *name, enum dns_type type,
+                                       probe_got *got, uintptr_t tag);
+
 /* Sets fact NUMBER of the check (its place among the check's rows), which must be among the
  * probe's.  Texts must live in run->arena or be constants. */
 void probe_set(struct probe_run *run, unsigned number, struct value value);

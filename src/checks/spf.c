@@ -54,8 +54,7 @@ struct spf_work {
     struct spf_subject subject;
     struct spf_guard *guard;
     int64_t started; /* clock_ms() */
-    size_t asked;    /* questions so far */
-    size_t pending;  /* of them without an answer */
+    size_t pending;  /* questions without an answer */
     void (*conclude)(struct probe_run *run, const struct spf_verdict *verdict);
 };
 
@@ -123,23 +122,27 @@ static void got(struct probe_run *run, const struct dns_answer *answer, uintptr_
         go_on(run);
 }
 
+static void ask(void *arg, struct spf_guard *guard, size_t number)
+{
+    struct probe_run *run = arg;
+    struct spf_work *work = run->work;
+    enum dns_type type;
+    const char *name = spf_guard_question(guard, number, &type);
+    const struct dns_answer *answer = probe_look_up(run, name, type, got, number);
+
+    if (answer != NULL)
+        spf_guard_answer(guard, number, answer);
+    else
+        work->pending++;
+    dns_answer_unref(answer);
+}
+
 static void go_on(struct probe_run *run)
 {
     struct spf_work *work = run->work;
-    size_t count;
 
-    if (spf_guard_run(work->guard, clock_ms() - work->started)) {
+    if (spf_guard_run(work->guard, clock_ms() - work->started))
         work->conclude(run, spf_guard_verdict(work->guard));
-        return;
-    }
-    count = spf_guard_question_count(work->guard);
-    work->pending = count - work->asked;
-    while (work->asked < count) {
-        enum dns_type type;
-        const char *name = spf_guard_question(work->guard, work->asked, &type);
-
-        probe_ask(run, name, type, got, work->asked++);
-    }
 }
 
 /* Texts of the verdict will live in ARENA. */
@@ -156,7 +159,7 @@ static void start(struct probe_run *run, struct spf_work *work, struct arena *ar
     work->subject.helo = inputs->helo;
     work->subject.receiver = hostname;
     work->subject.now = clock_wall();
-    work->guard = spf_guard_new(arena, &work->subject);
+    work->guard = spf_guard_new(arena, &work->subject, ask, run);
     work->started = clock_ms();
     run->work = work;
     go_on(run);

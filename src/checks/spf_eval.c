@@ -27,8 +27,11 @@ void spf_eval_force(struct spf_guard *guard, enum spf_word word, const char *pro
 const struct spf_answer *spf_eval_look_up(struct spf_guard *guard, enum spf_ask ask,
                                           const char *name)
 {
+    const size_t asked = guard->known.count;
     const struct spf_answer *answer = spf_known_find(&guard->known, ask, name);
 
+    if (guard->known.count > asked && guard->ask != NULL)
+        guard->ask(guard->ask_arg, guard, asked);
     if (answer->answered)
         return answer;
     guard->missing = true;

@@ -28,6 +28,8 @@ struct spf_guard {
     const struct spf_subject *subject;
     bool odd_local; /* the local part is not ASCII */
     struct spf_known known;
+    spf_guard_ask *ask; /* or NULL */
+    void *ask_arg;
     struct spf_verdict verdict;
     const char *exp; /* the domain-spec of the explanation that is still to be fetched, or NULL */
     size_t exp_length;

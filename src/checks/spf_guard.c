@@ -370,7 +370,8 @@ static bool evaluate(struct spf_guard *guard)
 
 /* ---- the interface ---- */
 
-struct spf_guard *spf_guard_new(struct arena *arena, const struct spf_subject *subject)
+struct spf_guard *spf_guard_new(struct arena *arena, const struct spf_subject *subject,
+                                spf_guard_ask *ask, void *arg)
 {
     struct spf_guard *guard = arena_alloc(arena, sizeof(*guard));
     const char *c;
@@ -380,6 +381,8 @@ struct spf_guard *spf_guard_new(struct arena *arena, const struct spf_subject *s
     guard->subject = subject;
     guard->known.arena = arena;
     guard->known.client = subject->client;
+    guard->ask = ask;
+    guard->ask_arg = arg;
     guard->verdict = (struct spf_verdict){
         .mechanism = "", .path = "", .explanation = "", .problem = "", .doubt = ""};
     for (c = subject->local; *c != '\0'; c++)

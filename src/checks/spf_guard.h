@@ -61,8 +61,14 @@ struct spf_verdict {
 
 struct spf_guard;
 
-/* A check of SUBJECT (borrowed with its texts).  All memory is ARENA's: nothing is to be freed. */
-struct spf_guard *spf_guard_new(struct arena *arena, const struct spf_subject *subject);
+/* Told of a question when it comes up, in the midst of a run: an answer that is given within this
+ * call saves one. */
+typedef void spf_guard_ask(void *arg, struct spf_guard *guard, size_t number);
+
+/* A check of SUBJECT (borrowed with its texts).  All memory is ARENA's: nothing is to be freed. ASK
+ * may be NULL. */
+struct spf_guard *spf_guard_new(struct arena *arena, const struct spf_subject *subject,
+                                spf_guard_ask *ask, void *arg);
 
 /* Goes on, ELAPSED_MS after the check began.  True: the verdict stands.  False: there are questions
  * without an answer; call again when at least one has come, best when all have. */
@@ -79,7 +85,7 @@ const struct spf_verdict *spf_guard_verdict(const struct spf_guard *guard);
 size_t spf_guard_question_count(const struct spf_guard *guard);
 const char *spf_guard_question(const struct spf_guard *guard, size_t number, enum dns_type *type);
 
-/* The answer to question NUMBER, once. ANSWER is borrowed for the call. */
+/* The answer to question NUMBER, once.  ANSWER is borrowed for the call. */
 void spf_guard_answer(struct spf_guard *guard, size_t number, const struct dns_answer *answer);
 
 #endif

@@ -78,16 +78,13 @@ static void answered(void *arg, const struct dns_answer *answer)
     session_unref(session);
 }
 
-void probe_ask(struct probe_run *pub, const char *name, enum dns_type type, probe_got *got,
-               uintptr_t tag)
+/* Asks; its answer may be known at once. */
+static struct question *ask(struct run *run, const char *name, enum dns_type type, probe_got *got,
+                            uintptr_t tag)
 {
-    struct run *run = (struct run *)(void *)pub;
     struct engine_session *session = run->session;
-    struct question *question;
+    struct question *question = xcalloc(1, sizeof(*question));
 
-    if (run->finished)
-        return;
-    question = xcalloc(1, sizeof(*question));
     question->session = session_ref(session);
     question->run = run;
     question->got = got;
@@ -99,10 +96,42 @@ void probe_ask(struct probe_run *pub, const char *name, enum dns_type type, prob
     run->questions = question;
     question->answer =
         dns_ask(session->engine->options.dns, name, type, 0, answered, question, &question->query);
+    return question;
+}
+
+void probe_ask(struct probe_run *pub, const char *name, enum dns_type type, probe_got *got,
+               uintptr_t tag)
+{
+    struct run *run = (struct run *)(void *)pub;
+    struct engine_session *session = run->session;
+    struct question *question;
+
+    if (run->finished)
+        return;
+    question = ask(run, name, type, got, tag);
     if (question->answer == NULL)
         return;
     *session->ready_tail = question;
     session->ready_tail = &question->next_ready;
+}
+
+const struct dns_answer *probe_look_up(struct probe_run *pub, const char *name, enum dns_type type,
+                                       probe_got *got, uintptr_t tag)
+{
+    struct run *run = (struct run *)(void *)pub;
+    const struct dns_answer *answer;
+    struct question *question;
+
+    if (run->finished)
+        return NULL;
+    question = ask(run, name, type, got, tag);
+    answer = question->answer;
+    if (answer == NULL)
+        return NULL;
+    unlink_question(question);
+    session_unref(question->session);
+    free(question);
+    return answer;
 }
 
 bool run_ready(struct engine_session *session)

@@ -20,8 +20,8 @@
  *     FAULT slow.example
  *
  * A row with the name * is for every name.  What no row is for does not exist.  Whatever it is, a
- * check comes to an end, within the limits of RFC 7208, and to the same end in whichever order the
- * answers come.
+ * check comes to an end, within the limits of RFC 7208, and to the same end whenever and in
+ * whichever order the answers come.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -128,10 +128,18 @@ static bool is_shown(const char *text)
     return true;
 }
 
-static const struct spf_verdict *check(const struct zone *zone, const struct spf_subject *subject,
-                                       bool last_first)
+static void give_now(void *arg, struct spf_guard *guard, size_t number)
 {
-    struct spf_guard *guard = spf_guard_new(zone->arena, subject);
+    give(guard, arg, number);
+}
+
+enum order { FIRST_FIRST, LAST_FIRST, AT_ONCE };
+
+static const struct spf_verdict *check(struct zone *zone, const struct spf_subject *subject,
+                                       enum order order)
+{
+    struct spf_guard *guard =
+        spf_guard_new(zone->arena, subject, order == AT_ONCE ? give_now : NULL, zone);
     const struct spf_verdict *verdict;
     unsigned rounds = 0;
     size_t done = 0;
@@ -139,9 +147,9 @@ static const struct spf_verdict *check(const struct zone *zone, const struct spf
     while (!spf_guard_run(guard, 0)) {
         size_t count = spf_guard_question_count(guard);
 
-        assert(count > done && ++rounds < ROUNDS_MAX);
+        assert(order != AT_ONCE && count > done && ++rounds < ROUNDS_MAX);
         for (size_t i = done; i < count; i++)
-            give(guard, zone, last_first ? done + count - 1 - i : i);
+            give(guard, zone, order == LAST_FIRST ? done + count - 1 - i : i);
         done = count;
     }
     verdict = spf_guard_verdict(guard);
@@ -155,7 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct zone zone = {.arena = arena_new()};
     struct spf_subject subject = {.receiver = "mx.example.net", .now = 1000000000};
-    const struct spf_verdict *first, *second;
+    const struct spf_verdict *first, *second, *third;
     char domain[DOMAIN_SIZE];
     char *text, *line, *end;
 
@@ -175,10 +183,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     subject.helo = line;
     domain_canonical(subject.domain, strlen(subject.domain), domain);
     subject.domain = domain;
-    first = check(&zone, &subject, false);
-    second = check(&zone, &subject, true);
+    first = check(&zone, &subject, FIRST_FIRST);
+    second = check(&zone, &subject, LAST_FIRST);
+    third = check(&zone, &subject, AT_ONCE);
     assert(first->word == second->word && strcmp(first->path, second->path) == 0);
-    (void)first, (void)second;
+    assert(first->word == third->word && strcmp(first->path, third->path) == 0);
+    (void)first, (void)second, (void)third;
     assert(arena_used(zone.arena) < MEMORY_MAX);
     arena_free(zone.arena);
     return 0;

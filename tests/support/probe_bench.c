@@ -38,6 +38,7 @@ struct bench_run {
 struct bench {
     struct dns dns; /* first */
     bool dns_at_once;
+    bool look_up_at_once;
     struct bench_config *config;
     struct arena *arena;
     const struct check *check;
@@ -211,6 +212,11 @@ void bench_dns(struct bench *bench, const struct bench_answer *rows)
     bench->source = NULL;
 }
 
+void bench_dns_at_once(struct bench *bench, bool at_once)
+{
+    bench->look_up_at_once = at_once;
+}
+
 void bench_dns_by(struct bench *bench, bench_source *source, void *arg)
 {
     bench->source = source;
@@ -227,6 +233,19 @@ void probe_ask(struct probe_run *run, const char *name, enum dns_type type, prob
 
     note_question(bench, &question);
     queue(bench, question);
+}
+
+const struct dns_answer *probe_look_up(struct probe_run *run, const char *name, enum dns_type type,
+                                       probe_got *got, uintptr_t tag)
+{
+    struct bench *bench = ((struct bench_run *)(void *)run)->bench;
+    struct question question = {.name = name, .type = type, .got = got, .tag = tag};
+    const struct dns_answer *answer = bench->look_up_at_once ? look_up(bench, &question) : NULL;
+
+    note_question(bench, &question);
+    if (answer == NULL)
+        queue(bench, question);
+    return answer;
 }
 
 void probe_set(struct probe_run *run, unsigned number, struct value value)

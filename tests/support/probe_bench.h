@@ -40,6 +40,9 @@ void bench_dns(struct bench *bench, const struct bench_answer *rows);
 typedef const struct dns_answer *bench_source(void *arg, const char *name, enum dns_type type);
 void bench_dns_by(struct bench *bench, bench_source *source, void *arg);
 
+/* Whether from now on probe_look_up() has its answers at once. */
+void bench_dns_at_once(struct bench *bench, bool at_once);
+
 /* Inputs with every text empty: what a test fills in. */
 struct inputs bench_inputs(void);
 

@@ -10,6 +10,7 @@
 /* Another support file stands in for the engine with functions of these names; the engine's are
  * meant here. */
 #pragma weak probe_ask
+#pragma weak probe_look_up
 #pragma weak probe_set
 #pragma weak probe_set_text
 #pragma weak probe_set_fault

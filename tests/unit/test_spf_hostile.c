@@ -74,7 +74,7 @@ static struct outcome check(const char *ip, dns_source *source)
     size_t done = 0;
 
     assert_true(addr_parse(ip, &subject.client));
-    guard = spf_guard_new(outcome.arena, &subject);
+    guard = spf_guard_new(outcome.arena, &subject, NULL, NULL);
     while (!spf_guard_run(guard, 0)) {
         outcome.questions = spf_guard_question_count(guard);
         assert_true(outcome.questions > done && outcome.questions <= QUESTIONS_MAX);
@@ -442,7 +442,7 @@ static void test_deadline(void **state)
                                   .helo = "",
                                   .receiver = ""};
     struct arena *arena = arena_new();
-    struct spf_guard *guard = spf_guard_new(arena, &subject);
+    struct spf_guard *guard = spf_guard_new(arena, &subject, NULL, NULL);
     size_t longest = 0;
 
     (void)state;
