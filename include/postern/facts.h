@@ -118,6 +118,10 @@ struct view {
     const struct value *scope[SCOPE_COUNT];
 };
 
+/* What a fact is called here that Postfix's policy protocol or another mail filter calls NAME
+ * ("client_address": "client.ip"), for error messages; NULL where nothing is known.  Pure. */
+const char *fact_called(const char *name);
+
 /* ---- the registry ---- */
 
 /* Rows of several checks in order; the slot of row j of part i is the sum of the counts before it +

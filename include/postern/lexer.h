@@ -72,6 +72,11 @@ bool lexer_expect(struct lexer *lexer, enum token_kind kind, const char *what);
  * end of input: a parser's loop over the top level has to take a stray '}' itself. */
 void lexer_skip_statement(struct lexer *lexer);
 
+/* Whether the next token begins a statement that stands outside of all braces only (include, table,
+ * condition, rule, disable, listen, dnsbl), at the beginning of a line: inside of braces it tells
+ * that a '}' above is missing. */
+bool lexer_at_statement(struct lexer *lexer);
+
 /* The place right behind the last token that was taken. */
 struct place lexer_behind(const struct lexer *lexer);
 

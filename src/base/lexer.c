@@ -38,6 +38,18 @@ const char *token_kind_name(enum token_kind kind)
     return kind_names[kind];
 }
 
+bool lexer_at_statement(struct lexer *lexer)
+{
+    static const char *const words[] = {"include", "table",  "condition", "rule",
+                                        "disable", "listen", "dnsbl"};
+    const struct token *token = lexer_peek(lexer);
+
+    for (size_t i = 0; token->at.column == 1 && i < sizeof(words) / sizeof(words[0]); i++)
+        if (token_is(token, words[i]))
+            return true;
+    return false;
+}
+
 bool token_is(const struct token *token, const char *word)
 {
     return token->kind == TOKEN_WORD && strcmp(token->text, word) == 0;
@@ -270,9 +282,14 @@ static struct token read_unknown(struct lexer *lexer)
         lexer->pos++;
     } while (byte_at(lexer, 0) != -1 && !is_known_byte(byte_at(lexer, 0)));
     struct place at = place_at(lexer, start, lexer->pos - start);
-    if (c == '\0')
+    if (c == '\0') {
         diag_error(lexer->diag, &at, "NUL byte; the file is damaged or no text");
-    else if (length == 0)
+        /* What comes behind it is noise: UTF-16 has one at every second place. */
+        lexer->pos = lexer->source->length;
+    } else if (length == 0 && start == 0 && (c == 0xff || c == 0xfe)) {
+        diag_error(lexer->diag, &at, "this is UTF-16; save the file in UTF-8");
+        lexer->pos = lexer->source->length;
+    } else if (length == 0)
         diag_error(lexer->diag, &at, "byte 0x%02x is not UTF-8; write the file in UTF-8", c);
     else if (length == 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         diag_error(lexer->diag, &at, "byte order mark; save the file without it");

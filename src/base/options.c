@@ -312,7 +312,8 @@ void *options_parse_block(struct lexer *lexer, const struct option_block *kind,
         lexer_skip_statement(lexer);
         return reader.block;
     }
-    while (lexer_peek(lexer)->kind != TOKEN_CLOSE && lexer_peek(lexer)->kind != TOKEN_END)
+    while (lexer_peek(lexer)->kind != TOKEN_CLOSE && lexer_peek(lexer)->kind != TOKEN_END &&
+           !lexer_at_statement(lexer))
         read_row(&reader);
     keep_places(&reader);
     bool closed = lexer_accept(lexer, TOKEN_CLOSE);

@@ -199,6 +199,29 @@ static const char *block_with(const struct reading *reading, const char *option)
     return NULL;
 }
 
+/* Of what there is no block, though one could be expected. */
+static const char *statement_advice(const char *word)
+{
+    static const struct {
+        const char *word, *advice;
+    } rows[] = {
+        {"spf", "SPF has no options; rules ask spf.result"},
+        {"dmarc", "DMARC has no options; rules ask dmarc.result and dmarc.policy"},
+        {"helo", "it is a fact, for the conditions of rules"},
+        {"accept", "it stands in a rule: rule NAME { when CONDITION; accept; }"},
+        {"reply", "it stands in a rule: rule NAME { when CONDITION; reply 550 5.7.1 \"why\"; }"},
+        {"when", "it stands in a rule: rule NAME { when CONDITION; ... }"},
+        {"user", "the daemon runs as the user who starts it; the unit names one"},
+        {"mynetworks", "clients that are trusted stand in a table: table trusted { NETWORK; }"},
+        {"mydestination", "our domains stand in a table: table ours { DOMAIN; }"},
+        {"relay_domains", "our domains stand in a table: table ours { DOMAIN; }"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strcmp(rows[i].word, word) == 0)
+            return rows[i].advice;
+    return NULL;
+}
+
 static void unknown_statement(struct reading *reading, const struct token *head)
 {
     const char *words[128] = {"include", "table", "condition", "rule", "disable", "observe"};
@@ -210,7 +233,10 @@ static void unknown_statement(struct reading *reading, const struct token *head)
     for (size_t i = 1; i < reading->all->kind_count && count < 128; i++)
         words[count++] = reading->all->kinds[i].kind->kind;
     const char *near = words_nearest(head->text, words, count);
-    if (near != NULL)
+    const char *advice = statement_advice(head->text);
+    if (advice != NULL)
+        diag_error(reading->diag, &head->at, "unknown statement '%s'; %s", head->text, advice);
+    else if (near != NULL)
         diag_error(reading->diag, &head->at, "unknown statement '%s'; did you mean '%s'?",
                    head->text, near);
     else if (block_with(reading, head->text) != NULL)

@@ -31,6 +31,10 @@ static void parse_entries(struct reading *reading, struct lexer *lexer,
     size_t room = 0;
     while (!lexer_accept(lexer, TOKEN_CLOSE)) {
         const struct token *token = lexer_peek(lexer);
+        if (token->kind == TOKEN_END || lexer_at_statement(lexer)) {
+            diag_error(reading->diag, &table->at, "table '%s' has no closing '}'", table->name);
+            return;
+        }
         if (token->kind == TOKEN_WORD || token->kind == TOKEN_STRING) {
             struct token entry = lexer_next(lexer);
             add_entry(reading, table, &room, &entry);
@@ -45,14 +49,20 @@ static void parse_entries(struct reading *reading, struct lexer *lexer,
                     token->text, table->name);
             else
                 lexer_expect(lexer, TOKEN_SEMICOLON, "';' behind the entry");
-        } else if (token->kind == TOKEN_END) {
-            diag_error(reading->diag, &table->at, "table '%s' has no closing '}'", table->name);
-            return;
         } else if (token->kind != TOKEN_BAD) {
             diag_error(reading->diag, &token->at, "expected a network, an address or a name");
         }
         lexer_skip_statement(lexer);
     }
+}
+
+/* Where the table of this name, which there is, was written first. */
+static const struct place *place_of_table(const struct reading *reading, const char *name)
+{
+    size_t i = 0;
+    while (strcmp(reading->tables[i].name, name) != 0)
+        i++;
+    return &reading->tables[i].at;
 }
 
 void config_parse_table(struct reading *reading, struct lexer *lexer, const struct token *head)
@@ -83,7 +93,9 @@ void config_parse_table(struct reading *reading, struct lexer *lexer, const stru
             lexer_skip_statement(lexer);
     }
     if (map_get(reading->table_names, name.text) != NULL) {
-        diag_error(reading->diag, &name.at, "there is a table '%s' already", name.text);
+        const struct place *first = place_of_table(reading, name.text);
+        diag_error(reading->diag, &name.at, "there is a table '%s' already, in line %u of %s",
+                   name.text, first->line, first->source->path);
         return;
     }
     (void)head;

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 
 #include <postern/words.h>
 
@@ -49,11 +50,15 @@ const char *builder_nearest(struct policy_builder *builder, const char *wrong, b
     const char *nearest;
     size_t i;
 
+    if (strcasecmp(wrong, "subject") == 0 || strncasecmp(wrong, "header.", 7) == 0)
+        return "; header fields are asked for as in header('Subject') matches 'x'";
     for (i = 0; i < count; i++)
         words[i] = i < facts ? builder->facts->slots[i].name : named[i - facts].name;
-    nearest = words_nearest(wrong, words, count);
+    nearest = fact_called(wrong);
+    if (nearest == NULL || layout_find(builder->facts, nearest) == SLOT_NONE)
+        nearest = words_nearest(wrong, words, count);
     if (nearest == NULL)
-        return "";
+        return "; postern-policy(7) lists the facts";
     return arena_printf(builder->arena, "; did you mean '%s'?", nearest);
 }
 

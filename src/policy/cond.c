@@ -2,6 +2,7 @@
 #include "policy_private.h"
 
 #include <string.h>
+#include <strings.h>
 
 static struct cond *parse_or(struct policy_builder *builder, struct lexer *lexer);
 
@@ -28,12 +29,24 @@ struct cond *cond_new_not(struct policy_builder *builder, struct cond *part)
 
 /* ---- and, or, not ---- */
 
+/* Whether WORD is next.  In capital letters it is an error, and is read as what it means. */
+static bool next_is(struct policy_builder *builder, struct lexer *lexer, const char *word)
+{
+    const struct token *next = lexer_peek(lexer);
+
+    if (next->kind != TOKEN_WORD || strcasecmp(next->text, word) != 0)
+        return false;
+    if (strcmp(next->text, word) != 0)
+        builder_error(builder, &next->at, "'%s' is written in small letters: %s", next->text, word);
+    return true;
+}
+
 static struct cond *parse_not(struct policy_builder *builder, struct lexer *lexer)
 {
     const struct token *next = lexer_peek(lexer);
     struct cond *cond;
 
-    if (!token_is(next, "not") && next->kind != TOKEN_LEFT)
+    if (next->kind != TOKEN_LEFT && !next_is(builder, lexer, "not"))
         return parse_test(builder, lexer);
     if (builder->depth == COND_DEPTH_MAX) {
         builder_error(builder, &next->at, "conditions cannot be nested more than %d deep",
@@ -66,17 +79,17 @@ static struct cond *parse_parts(struct policy_builder *builder, struct lexer *le
     struct cond *part = parse(builder, lexer);
     struct cond *cond;
 
-    if (part == NULL || !token_is(lexer_peek(lexer), word))
+    if (part == NULL || !next_is(builder, lexer, word))
         return part;
     cond = cond_new(builder, kind, &part->at);
     *(struct cond **)list_add(builder->arena, &parts, sizeof(struct cond *)) = part;
-    while (token_is(lexer_peek(lexer), word)) {
+    do {
         lexer_next(lexer);
         part = parse(builder, lexer);
         if (part == NULL)
             return NULL;
         *(struct cond **)list_add(builder->arena, &parts, sizeof(struct cond *)) = part;
-    }
+    } while (next_is(builder, lexer, word));
     cond->parts = parts.items;
     cond->part_count = parts.count;
     return cond;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <postern/clock.h>
 #include <postern/words.h>
@@ -248,7 +249,7 @@ static const char *advice_for(const struct token *word)
     size_t i;
 
     for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
-        if (token_is(word, advices[i].word))
+        if (strcasecmp(word->text, advices[i].word) == 0)
             return advices[i].advice;
     return NULL;
 }
@@ -373,6 +374,18 @@ static const char *file_name(const struct place *at)
     return at->source != NULL ? at->source->path : "";
 }
 
+/* Takes the '}'.  Behind an error in the rule, such as a string that has swallowed it, it is not
+ * missed. */
+static bool close_rule(struct rule_parse *parse, bool good)
+{
+    if (lexer_accept(parse->lexer, TOKEN_CLOSE))
+        return true;
+    if (good)
+        builder_error(parse->builder, &parse->entry->rule.at, "rule '%s' has no closing '}'",
+                      parse->entry->rule.name);
+    return false;
+}
+
 void policy_parse_rule(struct policy_builder *builder, struct lexer *lexer,
                        const struct token *head)
 {
@@ -401,9 +414,10 @@ void policy_parse_rule(struct policy_builder *builder, struct lexer *lexer,
         lexer_skip_statement(lexer);
         return;
     }
-    while (lexer_peek(lexer)->kind != TOKEN_CLOSE && lexer_peek(lexer)->kind != TOKEN_END)
+    while (lexer_peek(lexer)->kind != TOKEN_CLOSE && lexer_peek(lexer)->kind != TOKEN_END &&
+           !lexer_at_statement(lexer))
         good = parse_statement(&parse, &seen) && good;
-    if (!lexer_expect(lexer, TOKEN_CLOSE, "'}'"))
+    if (!close_rule(&parse, good))
         good = false;
     if (good)
         check_whole(&parse, seen);

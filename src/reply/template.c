@@ -96,12 +96,15 @@ static void report_unknown(struct compiler *compiler, const char *name, size_t p
         names[i] = layout->slots[i].row != NULL ? layout->slots[i].name : NULL;
     for (size_t i = 0; i < SPECIAL_COUNT; i++)
         names[layout->count + i] = specials[i].name;
-    const char *nearest = words_nearest(name, names, layout->count + SPECIAL_COUNT);
+    const char *nearest = fact_called(name);
+    if (nearest == NULL || find_fact(layout, nearest) == SLOT_NONE)
+        nearest = words_nearest(name, names, layout->count + SPECIAL_COUNT);
     if (nearest != NULL)
         diag_error(compiler->diag, &place, "unknown fact '%s' in the text; did you mean '%s'?",
                    name, nearest);
     else
-        diag_error(compiler->diag, &place, "unknown fact '%s' in the text", name);
+        diag_error(compiler->diag, &place,
+                   "unknown fact '%s' in the text; postern-policy(7) lists the facts", name);
     compiler->bad = true;
 }
 

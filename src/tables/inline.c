@@ -23,6 +23,21 @@ static enum table_status find(const void *image, const struct table_probe *probe
     return keyset_backend_find(image, &below, answer);
 }
 
+/* What an entry that cannot stand in a table in braces was meant to be. */
+static const char *advice(const char *entry)
+{
+    if (entry[0] == '*' && entry[1] == '.')
+        return "; a domain with all names below it begins with the dot";
+    return "";
+}
+
+/* "192.0.2.1-5" could be the name of a domain, as far as its form goes; nobody means it. */
+static bool is_range(const struct key *key)
+{
+    return key->class == KEY_DOMAIN && strchr(key->text, '.') != NULL &&
+           key->text[strspn(key->text, "0123456789.-")] == '\0';
+}
+
 void *inline_load(const char *const *entries, const struct place *places, size_t count,
                   struct diag *diag)
 {
@@ -34,11 +49,21 @@ void *inline_load(const char *const *entries, const struct place *places, size_t
         struct key key;
         char problem[128];
 
+        if (strncmp(entries[i], "*@", 2) == 0)
+            diag_warning(diag, at, "'*' is no pattern; all addresses of the domain are '%s'",
+                         entries[i] + 1);
+
         if (!key_parse(entries[i], strlen(entries[i]), &key, problem)) {
             diag_error(diag, at, "'%s' %s", entries[i], problem);
             good = false;
         } else if (key.class == KEY_TEXT) {
-            diag_error(diag, at, "'%s' is no network, address, domain name or mail address",
+            diag_error(diag, at, "'%s' is no network, address, domain name or mail address%s",
+                       entries[i], advice(entries[i]));
+            good = false;
+        } else if (is_range(&key)) {
+            diag_error(diag, at,
+                       "'%s' is no address; a range is written as networks, such as "
+                       "192.0.2.0/29",
                        entries[i]);
             good = false;
         } else if (keyset_add(set, &key, "", 0, 0) == KEYSET_FULL) {

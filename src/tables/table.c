@@ -88,12 +88,46 @@ const char *table_type_nearest(const char *spec)
     return words_nearest(type, names, BACKENDS);
 }
 
+/* What other programs call tables, Postfix above all. */
+static const char *type_advice(const char *type, size_t length)
+{
+    static const struct {
+        const char *type, *advice;
+    } rows[] = {
+        {"hash", "postern reads the text that postmap was given: write file:PATH, without .db"},
+        {"btree", "postern reads the text that postmap was given: write file:PATH, without .db"},
+        {"dbm", "postern reads the text that postmap was given: write file:PATH"},
+        {"cdb", "postern reads the text that postmap was given: write file:PATH, without .cdb"},
+        {"texthash", "such a file is file:PATH"},
+        {"text", "such a file is file:PATH"},
+        {"pcre", "patterns in the form of pcre_table(5) are regex:PATH"},
+        {"regexp", "patterns in the form of pcre_table(5) are regex:PATH"},
+        {"unix", "the users of this host are passwd:"},
+        {"proxy", "tables are read without a proxy; the users of this host are passwd:"},
+        {"inline", "entries stand in braces: table NAME { ENTRY; ENTRY; }"},
+        {"mysql", "no database is asked; export the addresses to a file, and write file:PATH"},
+        {"pgsql", "no database is asked; export the addresses to a file, and write file:PATH"},
+        {"sqlite", "no database is asked; export the addresses to a file, and write file:PATH"},
+        {"ldap", "no directory is asked; export the addresses to a file, and write file:PATH"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strlen(rows[i].type) == length && strncasecmp(rows[i].type, type, length) == 0)
+            return rows[i].advice;
+    return NULL;
+}
+
 static void unknown_type(const char *spec, const struct place *at, struct diag *diag)
 {
     const char *near = table_type_nearest(spec);
     int length = (int)strcspn(spec, ":");
+    const char *known = type_advice(spec, (size_t)length);
 
-    if (near != NULL)
+    if (known != NULL)
+        diag_error(diag, at, "unknown type of table '%.*s'; %s", length, spec, known);
+    else if (spec[length] == '\0' && strchr(spec, '/') != NULL)
+        diag_error(diag, at, "'%s' has no type in front of it; write file:%s", spec, spec);
+    else if (near != NULL)
         diag_error(diag, at, "unknown type of table '%.*s'; did you mean '%s'?", length, spec,
                    near);
     else

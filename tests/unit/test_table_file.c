@@ -55,7 +55,9 @@ static void test_inline(void **state)
         {"text:POSTMASTER", "postmaster="},
         {"text:a.example.org", "absent"},
     };
-    static const char *const wrong[] = {"192.0.2.0/33", "a b", "example.org", "192.0.2.1/24", ""};
+    static const char *const wrong[] = {"192.0.2.0/33", "a b",     "example.org",
+                                        "192.0.2.1/24", "",        "192.0.2.1-5",
+                                        "*.a.test",     "*@a.test"};
     struct fixture *fixture = *state;
     struct table *table = table_open_inline("t", entries, NULL, LENGTH(entries), fixture->diag);
 
@@ -71,7 +73,8 @@ static void test_inline(void **state)
     EXPECT(fixture, table, "text:a", "absent");
     table_unref(table);
     assert_null(table_open_inline("t", wrong, NULL, LENGTH(wrong), fixture->diag));
-    assert_int_equal(diag_errors(fixture->diag), 4);
+    assert_int_equal(diag_errors(fixture->diag), 6);
+    assert_int_equal(diag_warnings(fixture->diag), 1);
     EXPECT_LOG(fixture, NULL);
 }
 
@@ -312,7 +315,13 @@ static void test_open(void **state)
     static const struct row rows[] = {
         {"flie:users", "unknown type of table 'flie'; did you mean 'file'?"},
         {"zzzzz:users", "there are file, cidr,"},
-        {"inline:users", "unknown type"},
+        {"inline:users", "entries stand in braces"},
+        {"hash:/etc/postfix/users", "write file:PATH, without .db"},
+        {"pcre:/etc/postfix/users", "are regex:PATH"},
+        {"regexp:/etc/postfix/users", "are regex:PATH"},
+        {"mysql:/etc/postfix/users.cf", "no database is asked"},
+        {"/etc/postfix/users", "has no type in front of it; write file:/etc/postfix/users"},
+        {"../users", "has no type in front of it; write file:../users"},
         {"file:", "which file?"},
         {"file", "which file?"},
         {"passwd:x", "takes nothing"},
