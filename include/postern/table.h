@@ -118,6 +118,20 @@ void table_refresh(struct table *table);
 /* Entries that have not expired; -1 when the backend cannot count or there is no image. */
 long table_count(const struct table *table);
 
+/* Lines of the file behind TABLE that no lookup of one kind can ever find. */
+struct table_vain {
+    size_t count;
+    const char *path; /* of the file; the table's */
+    unsigned line;    /* the first one */
+    const char *key;  /* as it stands there; in the arena */
+};
+
+/* Reads a text file of keys anew for a lookup of KIND (DOMAIN or RECIPIENT; BARE_USER: for some
+ * domains), so that an administrator can be told; count 0 for other types, and when it cannot be
+ * read.  Lines that are an error count for nothing: table_problem() has them. */
+struct table_vain table_vain_lines(const struct table *table, enum table_key_kind kind,
+                                   bool bare_user, struct arena *arena);
+
 /* Whether SPEC's type is known ("file", "cidr", ...), for the parser; the nearest type for a
  * message. */
 bool table_type_known(const char *spec);

@@ -289,6 +289,38 @@ static void warn_of_example(const struct check_site *site, const struct recipien
             block->domains);
 }
 
+static void warn_of_lines(const struct check_site *site, const struct recipients_block *block,
+                          struct table *table, enum table_key_kind kind, bool bare_user)
+{
+    if (table == NULL)
+        return;
+    const struct table_vain vain = table_vain_lines(table, kind, bare_user, site->arena);
+    if (vain.count > 0)
+        diag_warning(site->diag, &block->head.at,
+                     "table %s: %zu line%s can match no %s, the first at %s:%u: '%s'; write %s",
+                     table_name(table), vain.count, vain.count == 1 ? "" : "s",
+                     kind == TABLE_KEY_DOMAIN ? "domain" : "recipient", vain.path, vain.line,
+                     vain.key,
+                     kind == TABLE_KEY_DOMAIN ? "example.org, or .example.org for all below it"
+                     : bare_user ? "user@example.org, user, or @example.org for all of the domain"
+                                 : "user@example.org, or @example.org for all of the domain");
+}
+
+/* It takes the files to be read once more, which a daemon is spared. */
+static void warn_of_all_lines(const struct check_site *site, const struct recipients_block *block,
+                              const struct recipient_state *state)
+{
+    bool bare_user = state->local != NULL;
+
+    warn_of_lines(site, block, state->domains, TABLE_KEY_DOMAIN, false);
+    if (state->local != state->domains)
+        warn_of_lines(site, block, state->local, TABLE_KEY_DOMAIN, false);
+    if (state->known != state->domains)
+        warn_of_lines(site, block, state->known, TABLE_KEY_RECIPIENT, bare_user);
+    if (state->moved != state->domains && state->moved != state->known)
+        warn_of_lines(site, block, state->moved, TABLE_KEY_RECIPIENT, bare_user);
+}
+
 /* Each table once.  Domains that are lost make mail for them foreign, or their bare users unknown,
  * as surely as mailboxes that are lost.  A host without mailboxes is suspicious, one where nobody
  * has moved is not. */
@@ -334,6 +366,8 @@ static void *open_recipient(const struct check_site *site)
     state->known = table_of(site, block->known);
     state->moved = table_of(site, block->moved);
     guard_tables(state, &guard);
+    if (site->looks_only)
+        warn_of_all_lines(site, block, state);
     return state;
 }
 

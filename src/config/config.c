@@ -187,6 +187,7 @@ static void finish(struct reading *reading)
                       : arena_strndup(reading->arena, config->path, (size_t)(slash - config->path));
     fill_defaults(reading->all);
     take_core(reading->all);
+    config_check_names(reading);
     check_table_options(reading);
     config_open_tables(reading, base_dir);
     build_policy(reading);

@@ -64,14 +64,17 @@ struct reading {
     const char *stack[16]; /* files being read, by their real path */
     size_t depth;
     uint64_t version;
-    struct place *global_places;
-    bool too_new; /* the file itself says that it is for a later postern */
+    struct place *global_places; /* of the values of options outside blocks */
+    bool too_new;                /* the file itself says that it is for a later postern */
 };
 
 enum { CONFIG_FILE_MAX = 64 * 1024 * 1024 };
 
 /* load.c */
 void config_read_file(struct reading *reading, const char *path, const struct place *at);
+
+/* names.c: hostname and help_url */
+void config_check_names(struct reading *reading);
 
 /* tables.c */
 void config_parse_table(struct reading *reading, struct lexer *lexer, const struct token *head);

@@ -172,7 +172,7 @@ static bool parse_global(struct reading *reading, struct lexer *lexer, const str
         if ((globals->head.set & (UINT64_C(1) << i)) != 0)
             diag_error(reading->diag, &head->at, "%s is set twice", row->name);
         globals->head.set |= UINT64_C(1) << i;
-        reading->global_places[i] = head->at;
+        reading->global_places[i] = lexer_peek(lexer)->at;
         options_parse_value(lexer, row, (char *)globals + row->offset);
         return true;
     }

@@ -72,10 +72,17 @@ static bool read_notes(char *text, struct notes *notes, unsigned line, struct ta
     return true;
 }
 
-static void read_entry(struct keyset *set, const struct line *line, struct table_report *report)
+/* One line, read. */
+struct entry {
+    struct key key;
+    const char *written, *value; /* of the line, which holds the text */
+    int32_t until;
+};
+
+/* Whether the line holds an entry; what is wrong with it is reported. */
+static bool parse_entry(const struct line *line, struct entry *entry, struct table_report *report)
 {
     struct notes notes = {.until = 0};
-    struct key key;
     char problem[128];
 
     cut_comment(line->text);
@@ -83,19 +90,30 @@ static void read_entry(struct keyset *set, const struct line *line, struct table
     if (mark != NULL) {
         *mark = '\0';
         if (!read_notes(lines_skip(mark + 1), &notes, line->number, report))
-            return;
+            return false;
     }
     cut_blanks(line->text);
-    char *value = lines_split(line->text);
+    entry->written = line->text;
+    entry->value = lines_split(line->text);
+    entry->until = notes.until;
     if (strchr(line->text, ';') != NULL) {
         report_line(report, line->number, "a key cannot hold ';': '%s'", line->text);
-        return;
+        return false;
     }
-    if (!key_parse(line->text, strlen(line->text), &key, problem)) {
+    if (!key_parse(line->text, strlen(line->text), &entry->key, problem)) {
         report_line(report, line->number, "'%s' %s", line->text, problem);
-        return;
+        return false;
     }
-    if (keyset_add(set, &key, value, strlen(value), notes.until) == KEYSET_FULL)
+    return true;
+}
+
+static void read_entry(struct keyset *set, const struct line *line, struct table_report *report)
+{
+    struct entry entry;
+
+    if (!parse_entry(line, &entry, report))
+        return;
+    if (keyset_add(set, &entry.key, entry.value, strlen(entry.value), entry.until) == KEYSET_FULL)
         report_line(report, line->number, "too many entries, or too many of '%s'", line->text);
 }
 
@@ -121,6 +139,22 @@ static void *load(int fd, struct table_report *report)
     return set;
 }
 
+static void each_line(int fd, table_line_fn *each, void *arg)
+{
+    struct table_report report = {.path = ""};
+    struct lines lines;
+    struct line line;
+    struct entry entry;
+
+    if (lines_open(&lines, fd, false, &report)) {
+        while (lines_next(&lines, &line))
+            if (parse_entry(&line, &entry, &report))
+                each(arg, line.number, entry.written, &entry.key);
+        lines_close(&lines);
+    }
+    str_free(&report.text);
+}
+
 const struct table_backend table_backend_file = {
     .name = "file",
     .takes_file = true,
@@ -130,4 +164,5 @@ const struct table_backend table_backend_file = {
     .find = keyset_backend_find,
     .count = keyset_backend_count,
     .each = keyset_backend_each,
+    .each_line = each_line,
 };

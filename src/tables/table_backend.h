@@ -48,6 +48,10 @@ void report_file(struct table_report *report, const char *format, ...)
 /* Whether so much is wrong that reading on would help nobody. */
 bool report_full(const struct table_report *report);
 
+/* Takes one line of a text file: its key as it was written, and read. */
+struct key;
+typedef void table_line_fn(void *arg, unsigned line, const char *written, const struct key *key);
+
 struct table_backend {
     const char *name;
     bool takes_file; /* the argument is the path of a file, which the front watches */
@@ -75,6 +79,10 @@ struct table_backend {
     /* Calls EACH with the key of every entry, expired or not ("" where entries have no key of their
      * own), for counts per domain.  NULL when the backend cannot. */
     void (*each)(const void *image, void (*each)(void *arg, const char *key), void *arg);
+
+    /* Reads the open regular file FD line by line and calls EACH with those that are entries.  NULL
+     * where a file has no keys to be told by line. */
+    void (*each_line)(int fd, table_line_fn *each, void *arg);
 };
 
 extern const struct table_backend table_backend_inline;

@@ -311,6 +311,28 @@ rule down { when rcpt.status == unavailable; reply 451 4.3.0 "no"; }
     matches(err, "state_dir .* cannot be written: Permission denied")
 
 
+@case("check and table tell how many lines of a file can match nobody, and where the first is")
+def _():
+    place = folder("lines")
+    conf = write(place + "/postern.conf", read(CONF).replace("table ours  { example.test; }", "table ours file:domains;"))
+    write(place + "/domains", "example.test\n")
+    rows = [("alice@example.test\nbob@example.test\n", None), ("alice@example.test\n\n@@ bad\nbob smith@example.test\nbob@example.test\n",
+            r"table users: 2 lines can match no recipient, the first at \S+/users:3: '@@'; write user@example\.org, or @example\.org")]
+    for text, words in rows:
+        write(place + "/users", text)
+        for verb in ("check", "-c", conf), ("table", "-c", conf, "users", "alice@example.test"):
+            status, _, err = command(*verb)
+            same(status, 0, err)
+            same(err, "") if words is None else matches(err, r"^\S+/postern\.conf:8:\d+: warning: " + words)
+    write(place + "/domains", "example.test\n@example.net\n")
+    _, _, err = command("check", "-c", conf)
+    matches(err, r"table ours: 1 line can match no domain, the first at \S+/domains:2: '@example\.net'; write example\.org")
+    # With domains whose users may stand there bare, a word is one.
+    write(conf, read(conf).replace("domains ours; known", "domains ours; local ours; known"))
+    _, _, err = command("check", "-c", conf)
+    matches(err, r"table users: 1 line can match no recipient, the first at \S+/users:3: '@@'; write user@example\.org, user, or @")
+
+
 def effective(path, text):
     """`check --explain-defaults` of a configuration with this text, without its comments."""
     write(path, text)
@@ -337,11 +359,11 @@ def _():
     write(PLACE + "/some.key", "sesamkey\n")
     os.chmod(PLACE + "/some.key", 0o600)
     odd = """\
-config_version 1; help_url "https://x.example/a b\\"c\\\\n#d;"; speak_at mail; state_dir %s/state;
+config_version 1; help_url "https://x.example/a;b#c"; speak_at mail; state_dir %s/state;
 listen "odd name" { socket unix:%s/odd.sock; perm 0600; mode observe; }
 resolver { servers 127.0.0.1@53 ::1; timeout 1500ms; cache 65537; dnssec yes; }
 audit { to { file:%s/x; }; accepted no; }
-log { level warning; ident "a b"; } results { }
+log { level warning; ident "a b\\"c\\\\n#d;"; } results { }
 dnsbl keyed { zone "%%{key}.bl.example"; key file:some.key; listed 127.0.0.2; }
 table t { 192.0.2.0/24; "a.example"; } table users file:users;  # behind
 condition c { client.ip in t } rule a { when c; # inside

@@ -101,6 +101,8 @@ static void assert_says(const struct diag *diag, const char *text, const char *p
 
 /* ---- what is wrong is said, with its place ---- */
 
+#define LABEL "label-of-fifty-two-octets-which-is-not-too-long-alone."
+
 static const struct {
     const char *text;
     const char *message;
@@ -108,6 +110,19 @@ static const struct {
     {"hostnam mx.example.org;",
      ":1:1: error: unknown statement 'hostnam'; did you mean 'hostname'?"},
     {"hostname a.example; hostname b.example;", ":1:21: error: hostname is set twice"},
+    {"hostname \"mx example.org\";",
+     ":1:10: error: hostname 'mx example.org' is no host name; write"},
+    {"hostname \"<mx.example.org>\";", ":1:10: error: hostname '<mx.example.org>' is no host name"},
+    {"hostname \"mx.example.org\r\";", "control character 0x0d"},
+    {"hostname 192.0.2.1;", "is no host name; write the name that this host has in the DNS"},
+    {"hostname " LABEL LABEL LABEL LABEL LABEL "org;", "is no host name; write"},
+    {"hostname \"\xc3\xa4.example.org\";", ":1:10: error: hostname must be in ASCII; write xn--"},
+    {"help_url mx.example.org/x;",
+     ":1:10: error: help_url 'mx.example.org/x' is no address of web pages; write it whole"},
+    {"help_url https://;", ":1:10: error: help_url 'https://' is no address"},
+    {"\nhelp_url \"https://x.example/a b\";", ":2:10: error: help_url holds a character that no"},
+    {"help_url \"https://x.example/a b\";", "' '; write %20 for it"},
+    {"help_url \"https://x.example/<x>\";", "'<'; write %3C for it"},
     {"\n\nspeak_at connect;", ":3:"},
     {"listen mx { socket unix:/x; }\nlisten mx { socket unix:/y; }",
      ":2:8: error: listen 'mx' stands already in line 1"},
@@ -431,6 +446,10 @@ static const struct {
      "rule r { when not (c or client.local); reply 550 5.7.1 \"x\"; }",
      "add hostname NAME;"},
     {"hostname mx.example; rule r { when helo.kind == ours; reply 550 5.7.1 \"x\"; }", NULL},
+    {"hostname mx.example.org.; help_url \"HTTPS://x/y?z=1&a#b\"; rule r { when client.local; "
+     "accept; }",
+     NULL},
+    {"hostname \"\"; help_url \"\"; rule r { when client.local; accept; }", NULL},
     {"rule r { when helo.kind == bare; reply 550 5.7.1 \"x\"; }", NULL},
 };
 

@@ -256,6 +256,61 @@ static void test_bad_lines(void **state)
     }
 }
 
+/* Which lines no lookup of a kind can find; the first of them, as "LINE:KEY". */
+static void test_vain_lines(void **state)
+{
+    static const struct {
+        const char *text;
+        enum table_key_kind kind;
+        bool bare_user;
+        size_t count;
+        const char *first; /* NULL: none */
+        const char *found; /* by a lookup, to show that a line is not in vain; or NULL */
+    } rows[] = {
+        {"# all\nbob@a.test\n@a.test\n\"b c\"@a.test\n", TABLE_KEY_RECIPIENT, false, 1, "4:\"b",
+         "rcpt:bob@a.test"},
+        {"\"bob\"@a.test\n\"b..c\"@a.test x\n", TABLE_KEY_RECIPIENT, false, 0, NULL,
+         "rcpt:b..c@a.test"},
+        {"b..c@a.test\n", TABLE_KEY_RECIPIENT, false, 0, NULL, "rcpt:b..c@a.test"},
+        {"b@c@a.test\n", TABLE_KEY_RECIPIENT, false, 0, NULL, "rcpt:b@c@a.test"},
+        {"ok@a.test\n\n@@ bad\nbob@\n", TABLE_KEY_RECIPIENT, true, 2, "3:@@", NULL},
+        {"b\\ob@a.test\n\"bob@a.test\n", TABLE_KEY_RECIPIENT, true, 2, "1:b\\ob@a.test", NULL},
+        {"bob\nb.c\nb smith@a.test\n", TABLE_KEY_RECIPIENT, false, 3, "1:bob", NULL},
+        {"bob\nb.c\nb smith@a.test\n", TABLE_KEY_RECIPIENT, true, 0, NULL, "user:b.c@a.test"},
+        {"a.test\n.a.test\n10.0.0.0/8\n", TABLE_KEY_RECIPIENT, false, 3, "1:a.test", NULL},
+        {".a.test\n", TABLE_KEY_RECIPIENT, true, 1, "1:.a.test", NULL},
+        {"a.test; until=2020-01-01\n.a.test\nlocalhost\n", TABLE_KEY_DOMAIN, false, 0, NULL,
+         "domain:localhost"},
+        {"a.test\n@a.test\nbob@a.test\n192.0.2.1\n<>\n", TABLE_KEY_DOMAIN, false, 4, "2:@a.test",
+         "domain:a.test"},
+        /* What is an error is told elsewhere. */
+        {"bob@a..b\n@@\n", TABLE_KEY_RECIPIENT, false, 1, "2:@@", NULL},
+        {"", TABLE_KEY_RECIPIENT, false, 0, NULL, NULL},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        print_message("row %zu\n", i);
+        const char *path = put_text(fixture, "users", rows[i].text);
+        struct table *table = open_table(fixture, "file:users");
+        const struct table_vain vain =
+            table_vain_lines(table, rows[i].kind, rows[i].bare_user, fixture->arena);
+        assert_int_equal(vain.count, rows[i].count);
+        if (rows[i].first != NULL)
+            assert_string_equal(arena_printf(fixture->arena, "%u:%s", vain.line, vain.key),
+                                rows[i].first);
+        assert_string_equal(vain.path, path);
+        if (rows[i].found != NULL)
+            assert_string_not_equal(look(fixture, table, rows[i].found), "absent");
+        table_unref(table);
+    }
+    unlink(path_in(fixture, "users"));
+    struct table *gone = open_table(fixture, "file:users");
+    assert_int_equal(table_vain_lines(gone, TABLE_KEY_DOMAIN, false, fixture->arena).count, 0);
+    table_unref(gone);
+    log_since(fixture, NULL);
+}
+
 /* All errors are told, up to a limit. */
 static void test_many_errors(void **state)
 {
@@ -388,6 +443,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_notes, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_expiry, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_bad_lines, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_vain_lines, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_many_errors, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_hostile, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_open, fixture_setup, fixture_teardown),
