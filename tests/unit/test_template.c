@@ -236,7 +236,8 @@ static const struct {
     {"%{qqqqqqq}", 0,
      "f:1:13: error: unknown fact 'qqqqqqq' in the text; postern-policy(7) lists the facts"},
     {"%{client.ip in trusted}", 0,
-     "f:1:13: error: unknown fact 'client.ip in trusted' in the text"},
+     "f:1:13: error: unknown fact 'client.ip in trusted' in the text; postern-policy(7) lists "
+     "the facts"},
     {"a\tb", 0, "f:1:12: error: the text may hold printable ASCII only"},
     {"na\xc3\xafve", 0, "f:1:13: error: the text may hold printable ASCII only"},
 };
