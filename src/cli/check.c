@@ -241,6 +241,11 @@ static int run_check(const struct command *command, void *memory, char **words)
     print_lookups(config);
     print_milter(config);
     config_unref(config);
+    if (result != EXIT_DONE) {
+        fflush(stdout);
+        fprintf(stderr, "postern: %s: there are errors; they stand above the list of rules\n",
+                path);
+    }
     return result;
 }
 

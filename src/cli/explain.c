@@ -301,11 +301,16 @@ static const char *find_listener(const struct config *config, const char *name)
 static int run_with(const struct command *command, struct explain_options *options,
                     struct arena *arena)
 {
-    if (options->client_text == NULL || options->helo == NULL || options->from == NULL ||
-        options->rcpts.count == 0)
-        return cli_usage(command, "--client, --helo, --from and --rcpt must be given");
+    const char *missing = options->client_text == NULL ? "--client"
+                          : options->helo == NULL      ? "--helo"
+                          : options->from == NULL      ? "--from"
+                          : options->rcpts.count == 0  ? "--rcpt"
+                                                       : NULL;
+    if (missing != NULL)
+        return cli_usage(
+            command, "%s is missing; --client, --helo, --from and --rcpt must be given", missing);
     if (!addr_parse(options->client_text, &options->client))
-        return cli_usage(command, "--client takes an IP address");
+        return cli_usage(command, "--client takes an IP address, not '%s'", options->client_text);
     options->from = bare(arena, options->from);
     for (size_t i = 0; i < options->rcpts.count; i++)
         options->rcpts.items[i] = bare(arena, options->rcpts.items[i]);

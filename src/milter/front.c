@@ -12,6 +12,18 @@ static const struct front_kind *kind_of(const struct config *config)
 
 /* ---- what the configuration asks for, held against what the front can do ---- */
 
+/* Where the option `socket` stands, which every listen block has. */
+static const struct place *socket_place(const struct listen_options *listen)
+{
+    size_t count;
+    const struct option_block *blocks = config_core_blocks(&count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; strcmp(blocks[i].kind, "listen") == 0 && j < blocks[i].row_count; j++)
+            if (strcmp(blocks[i].rows[j].name, "socket") == 0 && listen->head.places != NULL)
+                return &listen->head.places[j];
+    return &listen->head.at;
+}
+
 static const struct place *allow_place(const struct listen_options *listen, size_t i)
 {
     return listen->allow.places != NULL ? &listen->allow.places[i] : &listen->head.at;
@@ -52,7 +64,7 @@ static void check_reach(const struct front_kind *kind, const struct listen_optio
         check_networks(listen, diag);
     else if ((name->kind == SOCKET_INET || name->kind == SOCKET_INET6) &&
              (!addr_parse(name->host, &addr) || !addr_is_loopback(&addr)))
-        diag_error(diag, &listen->head.at,
+        diag_error(diag, socket_place(listen),
                    "an inet socket that is not on loopback is refused%s: whoever reaches it could "
                    "claim any client address%s",
                    kind->allow ? " without 'allow { NETWORKS }'" : "",
@@ -66,7 +78,7 @@ static void check_listen(const struct front_kind *kind, const struct config *con
 {
     struct socket_name name = socket_parse(listen->socket);
     if (name.kind == SOCKET_BAD) {
-        diag_error(diag, &listen->head.at, "%s", name.problem);
+        diag_error(diag, socket_place(listen), "%s, not '%s'", name.problem, listen->socket);
         return;
     }
     if (listen != config->listens && !kind->many) {
@@ -79,7 +91,7 @@ static void check_listen(const struct front_kind *kind, const struct config *con
          head = head->next)
         if (strcmp(((const struct listen_options *)(const void *)head)->socket, listen->socket) ==
             0)
-            diag_error(diag, &listen->head.at, "listen %s has the same socket", head->name);
+            diag_error(diag, socket_place(listen), "listen %s has the same socket", head->name);
     check_reach(kind, listen, &name, diag);
 }
 

@@ -257,7 +257,8 @@ int table_accept(struct table *table, const char **problem, struct arena *arena)
     struct reading reading = {.data = NULL};
 
     if (table->guard == NULL) {
-        *problem = arena_printf(arena, "table '%s' is not guarded", table->name);
+        *problem = "it is not guarded, so any size is right; guarded are tables in "
+                   "files that the recipients block names";
         return -1;
     }
     read_file(table, &reading);

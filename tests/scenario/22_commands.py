@@ -107,6 +107,8 @@ def _():
     rows = [(("tabel",), "did you mean 'table'?"), (("help", "chek"), "did you mean 'check'?"), (("check", "--confg"), "did you mean '--config'?"),
             (("check", "-c"), "-c needs an argument"), (("serve", "--foreground=x"), "--foreground takes no argument"),
             (("explain", "--m"), "--m"), (("table", "-q", "x", "y"), "no option -q"), (("check", "x"), "'x' is one word too many"),
+            (("explain", *PLAIN), "--rcpt is missing"), (("explain", *PLAIN[:4], "--rcpt", "x"), "--from is missing"), (("explain", "--client", "mx"), "--helo is missing"),
+            (("explain", "--client", "mx.example", *PLAIN[2:], "--rcpt", "x"), "--client takes an IP address, not 'mx.example'"),
             (("table", "--as", "x", "users", "y"), "not 'x'"), (("table", "users"), "KEY")]
     for row, words in rows:
         status, out, err = command(*row)
@@ -219,6 +221,22 @@ def _():
     has(err, "%d errors" % len(found))
 
 
+@case("check shows a socket that there cannot be at its place")
+def _():
+    rows = [("/run/x", "a socket is written unix:PATH, inet:HOST:PORT, inet6:[HOST]:PORT or fd:NUMBER, not '/run/x'"),
+            ("inet:8891", "an inet socket is written inet:HOST:PORT, such as inet:127.0.0.1:8895, not 'inet:8891'"),
+            ("unix:run/x", "the path of a unix socket begins with /, not 'unix:run/x'"),
+            ("inet:0.0.0.0:8891", "an inet socket that is not on loopback is refused without"), ("unix:/tmp/one", "listen mx has the same socket")]
+    for socket, words in rows:
+        text = "listen mx { socket unix:/tmp/one; }\nlisten b {\n    mode observe;\n    socket %s;\n}\nrule r { when true; accept; }\n" % socket
+        path = write(PLACE + "/../place.conf", text)
+        status, _, err = command("check", "-c", path)
+        same(status, 1, err)
+        has(err, "/place.conf:4:5: error: " + words)
+        has(err, "\n        socket %s;\n        ^~~~~~\n" % socket)
+        has(err, "place.conf: there are errors; they stand above the list of rules\n")
+
+
 @case("check warns of a socket whose folder, group or owner there is not")
 def _():
     text = "listen mx { socket unix:%s; %s }\nrule r { when true; accept; }\n"
@@ -294,7 +312,8 @@ rule down { when rcpt.status == unavailable; reply 451 4.3.0 "no"; }
         status, _, err = command("check", "-c", conf, "--user", "nobody")
         same(status, 1, err)
         matches(err, r"error: as user nobody the daemon[^\n]*\n[^\n]*" + words)
-        same(err.count("\n"), 2, err)
+        matches(err, r"\npostern: \S+/postern\.conf: there are errors; [^\n]*\n$")
+        same(err.count("\n"), 3, err)
     own("nobody", *closed)
     for more in (), ("-u", "nobody"), ("-u", "root"):
         same(command("check", "-c", conf, *more)[::2], (0, ""), more)
@@ -305,7 +324,7 @@ rule down { when rcpt.status == unavailable; reply 451 4.3.0 "no"; }
         os.chmod(place + "/" + name, 0o770)
     same(command("check", "-c", conf, "-u", "nobody")[::2], (0, ""))
     status, _, err = command("check", "-c", conf, "-u", "nobodyhere")
-    same((status, err), (1, "postern: --user nobodyhere: there is no such user\n"))
+    same((status, err.splitlines()[0]), (1, "postern: --user nobodyhere: there is no such user"))
     status, _, err = command("check", "-c", conf, "-u", "daemon")
     same(status, 1)
     matches(err, "state_dir .* cannot be written: Permission denied")
