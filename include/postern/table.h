@@ -79,6 +79,11 @@ void table_unref(struct table *table);
  */
 const char *table_first_domain(const struct table *table);
 
+/* Whether an inline TABLE has any entry that an IP address (ADDRESSES) or a domain or mail address
+ * (else) could be found as; true for empty ones, which are meant to be empty, and for other types,
+ * whose files change. */
+bool table_could_hold(const struct table *table, bool addresses);
+
 const char *table_name(const struct table *table);
 const char *table_type(const struct table *table);
 /* The file behind it; NULL where there is none.  Lives as long as the table. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "config_private.h"
 
+#include <postern/table.h>
+
 /* What rules ask of the rest of the configuration. */
 
 /* Whether the condition looks for WORD of the fact in SLOT. */
@@ -89,6 +91,37 @@ static void warn_of_names(struct reading *reading, const struct policy *policy,
                          rule->name, cond->operands[i].text, keyword);
 }
 
+/* The derived fact in SLOT, or NULL for other facts.  They stand in one row, behind the others. */
+static const struct derived *derived_of(const struct policy *policy, slot_t slot)
+{
+    if (policy->derived_count == 0 || slot < policy->derived[0].slot ||
+        slot - policy->derived[0].slot >= policy->derived_count)
+        return NULL;
+    return &policy->derived[slot - policy->derived[0].slot];
+}
+
+/* Clients have addresses, senders and recipients have names: a table of the other kind finds
+ * nobody. */
+static void warn_of_kinds(struct reading *reading, const struct policy *policy,
+                          const struct rule *rule, const struct cond *cond)
+{
+    for (size_t i = 0; i < cond->part_count; i++)
+        warn_of_kinds(reading, policy, rule, cond->parts[i]);
+    const struct derived *derived = cond->kind == COND_TEST ? derived_of(policy, cond->slot) : NULL;
+    if (derived == NULL || derived->table == NULL || derived->subject == SLOT_NONE)
+        return;
+    const struct slot *subject = &policy->layout->slots[derived->subject];
+    const struct table *table = config_table(&reading->all->config, derived->table);
+    bool address = subject->type == FACT_IP;
+    if (table == NULL || table_could_hold(table, address) ||
+        (!address && subject->type != FACT_DOMAIN && subject->type != FACT_ADDRESS))
+        return;
+    diag_warning(reading->diag, &cond->at,
+                 "rule '%s' looks for '%s' in table '%s', which has %s only, so it is never found",
+                 rule->name, subject->name, derived->table,
+                 address ? "names" : "addresses and networks");
+}
+
 /* %{help} is empty then, and the sentence around it says nothing. */
 static void warn_of_help(struct reading *reading, const struct rule *rule)
 {
@@ -105,6 +138,7 @@ void config_warn(struct reading *reading, const struct policy *policy)
     warn_of_hostname(reading, policy);
     for (size_t i = 0; i < policy->rule_count; i++) {
         warn_of_names(reading, policy, &policy->rules[i], policy->rules[i].when);
+        warn_of_kinds(reading, policy, &policy->rules[i], policy->rules[i].when);
         warn_of_help(reading, &policy->rules[i]);
     }
 }

@@ -199,6 +199,21 @@ static char *find_first_domain(const char *const *entries, size_t count)
     return NULL;
 }
 
+/* What kinds of entries the table has.  They can all be read. */
+static void note_kinds(struct table *table, const char *const *entries, size_t count)
+{
+    size_t addresses = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct key key;
+        char problem[128];
+        addresses += key_parse(entries[i], strlen(entries[i]), &key, problem) &&
+                     (key.class == KEY_ADDR || key.class == KEY_NET || key.class == KEY_PREFIX);
+    }
+    table->only_names = count > 0 && addresses == 0;
+    table->only_addresses = count > 0 && addresses == count;
+}
+
 struct table *table_open_inline(const char *name, const char *const *entries,
                                 const struct place *places, size_t count, struct diag *diag)
 {
@@ -208,6 +223,7 @@ struct table *table_open_inline(const char *name, const char *const *entries,
         return NULL;
     struct table *table = table_new(name, &table_backend_inline);
     table->first_domain = find_first_domain(entries, count);
+    note_kinds(table, entries, count);
     table->image = image_new(&table_backend_inline, data);
     table->state = STATE_WELL;
     return table;
@@ -236,6 +252,11 @@ void table_unref(struct table *table)
 const char *table_first_domain(const struct table *table)
 {
     return table->first_domain;
+}
+
+bool table_could_hold(const struct table *table, bool addresses)
+{
+    return addresses ? !table->only_names : !table->only_addresses;
 }
 
 const char *table_name(const struct table *table)

@@ -37,8 +37,10 @@ struct table {
     atomic_uint refs;
     const struct table_backend *backend;
     char *name;
-    char *path;         /* NULL without a file */
-    char *first_domain; /* inline; NULL: none */
+    char *path;          /* NULL without a file */
+    char *first_domain;  /* inline; NULL: none */
+    bool only_names;     /* inline: no entry is an address or a network */
+    bool only_addresses; /* inline: all entries are */
 
     pthread_mutex_t lock; /* for the three below */
     struct image *image;  /* NULL: none */

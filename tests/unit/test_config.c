@@ -451,6 +451,18 @@ static const struct {
      NULL},
     {"hostname \"\"; help_url \"\"; rule r { when client.local; accept; }", NULL},
     {"rule r { when helo.kind == bare; reply 550 5.7.1 \"x\"; }", NULL},
+    {"table t { a.example; b@c.example; } rule r { when client.ip in t; accept; }",
+     "rule 'r' looks for 'client.ip' in table 't', which has names only"},
+    {"table t { 192.0.2.0/24; ::1; 10.1; } rule r { when not (sender in t or client.local); "
+     "accept; }",
+     "rule 'r' looks for 'sender' in table 't', which has addresses and networks only"},
+    {"table t { 192.0.2.1; } rule r { when lookup(t, rcpt.domain) == \"x\"; accept; }",
+     "rule 'r' looks for 'rcpt.domain' in table 't'"},
+    {"table t { 192.0.2.0/24; a.example; } rule r { when client.ip in t or client.name in t; "
+     "accept; }",
+     NULL},
+    {"table t { } rule r { when client.ip in t or sender in t; accept; }", NULL},
+    {"table t { 192.0.2.1; } rule r { when helo in t or client.ip in t; accept; }", NULL},
 };
 
 static void test_warnings(void **state)
