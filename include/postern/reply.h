@@ -12,7 +12,14 @@ struct str;
  * An SMTP reply as a value, its template, and the rules that make libmilter, Postfix and Sendmail
  * take it as it is (RFC 5321 4.2, RFC 2034, RFC 3463).
  */
-enum { REPLY_LINES_MAX = 32, REPLY_LINE_MAX = 480 /* text of one line, codes not counted */ };
+enum {
+    REPLY_LINES_MAX = 32,
+    REPLY_LINE_MAX = 480, /* text of one line, codes not counted */
+    /* The same of the first line of a 450, 550 or 553: to MAIL and RCPT Sendmail says
+     * "<ADDRESS>... " before it, with up to 203 octets of the address (measured with 8.17), and all
+     * is to stay within the 512 of RFC 5321 4.5.3.1.5. */
+    REPLY_NAMED_MAX = 288,
+};
 
 struct reply {
     int code;
@@ -51,7 +58,7 @@ const char *template_expand(struct arena *arena, const struct template *tmpl,
 /* ---- replies ---- */
 
 /* A reply from a code and expanded text: appends " (ref ID)" unless APPEND_ID is NULL; splits at
- * line breaks, then folds lines longer than REPLY_LINE_MAX at blanks; at most REPLY_LINES_MAX
+ * line breaks, then folds longer lines than there may be at blanks; at most REPLY_LINES_MAX
  * lines.  Text that would begin with something like a code is kept apart from it, so that it cannot
  * be read as one.  Always a valid reply. */
 struct reply *reply_new(struct arena *arena, int code, const int enhanced[3], const char *text,

@@ -69,6 +69,14 @@ static size_t fold_at(const char *text, size_t length, size_t room)
     return room;
 }
 
+/* How much text line I may have. */
+static size_t line_room(const struct reply *reply, size_t i)
+{
+    bool named = reply->code == 450 || reply->code == 550 || reply->code == 553;
+
+    return i == 0 && named ? REPLY_NAMED_MAX : REPLY_LINE_MAX;
+}
+
 /* The length of TEXT without the blanks at its end. */
 static size_t without_blanks(const char *text, size_t length)
 {
@@ -97,10 +105,11 @@ static void add_folded(struct arena *arena, struct reply *reply, const char *tex
         length = without_blanks(text, length);
         if (length == 0)
             return;
-        size_t taken = fold_at(text, length, REPLY_LINE_MAX);
+        size_t room = line_room(reply, reply->line_count);
+        size_t taken = fold_at(text, length, room);
         const char *line = arena_strndup(arena, text, without_blanks(text, taken));
         if (looks_like_code(line)) {
-            taken = fold_at(text, length, REPLY_LINE_MAX - strlen(apart));
+            taken = fold_at(text, length, room - strlen(apart));
             line = arena_printf(arena, "%s%.*s", apart, (int)without_blanks(text, taken), text);
         }
         add_line(reply, line);
@@ -129,7 +138,8 @@ static void add_id(struct arena *arena, struct reply *reply, const char *id)
             arena_printf(arena, "...%s%s", id[0] != '\0' ? " " : "", id);
     } else if (id[0] == '\0') {
         return;
-    } else if (count > 0 && strlen(reply->lines[count - 1]) + 1 + strlen(id) <= REPLY_LINE_MAX) {
+    } else if (count > 0 &&
+               strlen(reply->lines[count - 1]) + 1 + strlen(id) <= line_room(reply, count - 1)) {
         reply->lines[count - 1] = arena_printf(arena, "%s %s", reply->lines[count - 1], id);
     } else if (count < REPLY_LINES_MAX) {
         add_line(reply, arena_strdup(arena, id));
@@ -186,7 +196,7 @@ bool reply_valid(const struct reply *reply)
         size_t length = 0;
         while (is_printable(line[length]))
             length++;
-        if (line[length] != '\0' || length > REPLY_LINE_MAX)
+        if (line[length] != '\0' || length > line_room(reply, i))
             return false;
     }
     return true;

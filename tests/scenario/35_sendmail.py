@@ -505,4 +505,21 @@ def _():
     daemon.stop()
 
 
+@case("no line is longer than 512 octets, whatever address Sendmail puts in front", on=BOTH)
+def _(mx):
+    daemon = Postern('rule long { when true; reply 550 5.7.1 "%s"; }' % " ".join("word%d" % number for number in range(150)))
+    other = type(mx)(daemon.milter, sink)
+    domain = ".".join(["b" * 40] * 4 + ["example.test"])
+    with other.client("203.0.113.7") as client:
+        for local in "a", "a" * 30, "a" * 64:
+            client.cmd("RSET")
+            same(client.mail("x@example.net").code, 250)
+            reply = client.rcpt(local + "@" + (domain if isinstance(mx, Sendmail) else "example.test"))
+            has(reply.text, "word0 word1 ")
+            longest = max(len("550-") + len(line) + len("\r\n") for line in reply.lines)
+            expect(longest <= 512, "%d octets in %s" % (longest, reply))
+    other.stop()
+    daemon.stop()
+
+
 main()

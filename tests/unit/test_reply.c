@@ -124,11 +124,11 @@ static void test_fold(void **state)
     (void)state;
     /* A line of exactly the limit stays whole, one more is folded at a blank. */
     const char *whole = repeated(arena, "x", REPLY_LINE_MAX);
-    const struct reply *reply = reply_new(arena, 550, user_unknown, whole, NULL);
+    const struct reply *reply = reply_new(arena, 554, user_unknown, whole, NULL);
     assert_int_equal(reply->line_count, 1);
     check_limits(arena, reply);
 
-    reply = reply_new(arena, 550, user_unknown, repeated(arena, "word ", 200), NULL);
+    reply = reply_new(arena, 554, user_unknown, repeated(arena, "word ", 200), NULL);
     assert_int_equal(reply->line_count, 3);
     assert_int_equal(strlen(reply->lines[0]), 479);
     assert_int_equal(strlen(reply->lines[1]), 479);
@@ -136,30 +136,49 @@ static void test_fold(void **state)
     check_limits(arena, reply);
 
     /* Nowhere to fold: cut. */
-    reply = reply_new(arena, 550, user_unknown, repeated(arena, "x", REPLY_LINE_MAX + 1), NULL);
+    reply = reply_new(arena, 554, user_unknown, repeated(arena, "x", REPLY_LINE_MAX + 1), NULL);
     assert_int_equal(reply->line_count, 2);
     assert_string_equal(reply->lines[1], "x");
 
     /* The id is never torn apart, and has its own line where the last one is full. */
-    reply = reply_new(arena, 550, user_unknown, whole, "AB12");
+    reply = reply_new(arena, 554, user_unknown, whole, "AB12");
     assert_int_equal(reply->line_count, 2);
     assert_string_equal(reply->lines[1], "(ref AB12)");
-    reply = reply_new(arena, 550, user_unknown, whole + 11, "AB12");
+    reply = reply_new(arena, 554, user_unknown, whole + 11, "AB12");
     assert_int_equal(reply->line_count, 1);
     assert_int_equal(strlen(reply->lines[0]), REPLY_LINE_MAX);
 
     /* What folding brings to the front of a line can look like a code too. */
     struct str text = {0};
     str_add_format(&text, "%s 550 x", whole);
-    reply = reply_new(arena, 550, user_unknown, str_text(&text), NULL);
+    reply = reply_new(arena, 554, user_unknown, str_text(&text), NULL);
     assert_int_equal(reply->line_count, 2);
     assert_string_equal(reply->lines[1], "- 550 x");
     check_limits(arena, reply);
     str_free(&text);
 
+    /* Before the first line of some codes Sendmail names the address. */
+    static const int named[] = {450, 550, 553};
+    static const int come_again[] = {4, 2, 1};
+    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+        const int *enhanced = named[i] == 450 ? come_again : user_unknown;
+        whole = repeated(arena, "x", REPLY_NAMED_MAX);
+        reply = reply_new(arena, named[i], enhanced, whole, NULL);
+        assert_int_equal(reply->line_count, 1);
+        reply = reply_new(arena, named[i], enhanced, whole, "AB12");
+        assert_int_equal(reply->line_count, 2);
+        reply = reply_new(arena, named[i], enhanced, repeated(arena, "x", 1000), NULL);
+        assert_int_equal(reply->line_count, 3);
+        assert_int_equal(strlen(reply->lines[0]), REPLY_NAMED_MAX);
+        assert_int_equal(strlen(reply->lines[1]), REPLY_LINE_MAX);
+        check_limits(arena, reply);
+    }
+    /* "550-5.999.999 ", the most that it says, the text and CRLF. */
+    assert_true(14 + strlen("...") + 200 + strlen("... ") + REPLY_NAMED_MAX + 2 <= 512);
+
     /* The worst in % and digits. */
-    check_limits(arena, reply_new(arena, 550, user_unknown, repeated(arena, "%", 20000), "AB12"));
-    check_limits(arena, reply_new(arena, 550, user_unknown, repeated(arena, "5.1.1.", 9000), "A"));
+    check_limits(arena, reply_new(arena, 554, user_unknown, repeated(arena, "%", 20000), "AB12"));
+    check_limits(arena, reply_new(arena, 554, user_unknown, repeated(arena, "5.1.1.", 9000), "A"));
     arena_free(arena);
 }
 
@@ -183,7 +202,7 @@ static void test_too_many_lines(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct reply *reply =
-            reply_new(arena, 550, user_unknown, repeated(arena, "x\n", rows[i].lines), rows[i].id);
+            reply_new(arena, 554, user_unknown, repeated(arena, "x\n", rows[i].lines), rows[i].id);
         assert_int_equal(reply->line_count, rows[i].count);
         assert_string_equal(reply->lines[reply->line_count - 1], rows[i].last);
         check_limits(arena, reply);
@@ -192,7 +211,7 @@ static void test_too_many_lines(void **state)
     struct str text = {0};
     for (int i = 0; i < 32; i++)
         str_add_format(&text, "%s\n", repeated(arena, "x", REPLY_LINE_MAX));
-    const struct reply *reply = reply_new(arena, 550, user_unknown, str_text(&text), "AB12");
+    const struct reply *reply = reply_new(arena, 554, user_unknown, str_text(&text), "AB12");
     assert_int_equal(reply->line_count, 32);
     assert_string_equal(reply->lines[31], "... (ref AB12)");
     check_limits(arena, reply);
@@ -309,11 +328,18 @@ static void test_valid(void **state)
         if (reply_valid(&reply) != rows[i].valid)
             fail_msg("row %zu", i);
     }
-    struct reply reply = {.code = 550, .enhanced = {5, 7, 1}, .line_count = 1};
-    reply.lines[0] = repeated(arena, "x", REPLY_LINE_MAX);
-    assert_true(reply_valid(&reply));
-    reply.lines[0] = repeated(arena, "x", REPLY_LINE_MAX + 1);
-    assert_false(reply_valid(&reply));
+    for (int code = 550; code <= 554; code += 4) {
+        struct reply reply = {.code = code, .enhanced = {5, 7, 1}, .line_count = 2};
+        size_t first = code == 550 ? REPLY_NAMED_MAX : REPLY_LINE_MAX;
+        reply.lines[0] = repeated(arena, "x", first);
+        reply.lines[1] = repeated(arena, "x", REPLY_LINE_MAX);
+        assert_true(reply_valid(&reply));
+        reply.lines[0] = repeated(arena, "x", first + 1);
+        assert_false(reply_valid(&reply));
+        reply.lines[0] = "x";
+        reply.lines[1] = repeated(arena, "x", REPLY_LINE_MAX + 1);
+        assert_false(reply_valid(&reply));
+    }
     arena_free(arena);
 }
 
