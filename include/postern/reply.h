@@ -51,7 +51,8 @@ struct template_values {
 
 /* The text with everything from outside cleaned (what is not 0x20-0x7e becomes '?', runs of blanks
  * one), each value cut at 128 bytes with "..." (addresses and domains at 320), in ARENA.  %{help}
- * is help#rule, or help and rule where help has a # already, and nothing where there is no help. */
+ * is help#rule, or help and rule where help has a # already, and nothing where there is no help.  A
+ * "; " before a value that is empty goes with it. */
 const char *template_expand(struct arena *arena, const struct template *tmpl,
                             const struct template_values *values);
 

@@ -275,33 +275,52 @@ static void add_help(struct str *out, const struct template_values *values)
     add_value(out, values->rule, VALUE_MAX);
 }
 
+static void add_part(struct arena *arena, struct str *out, const struct template_values *values,
+                     const struct part *part)
+{
+    switch (part->kind) {
+    case PART_TEXT:
+        str_add(out, part->text);
+        break;
+    case PART_FACT:
+        add_fact(arena, out, values, part->slot);
+        break;
+    case PART_ID:
+        add_value(out, values->id, VALUE_MAX);
+        break;
+    case PART_HOSTNAME:
+        add_value(out, values->hostname, NAME_VALUE_MAX);
+        break;
+    case PART_HELP:
+        add_help(out, values);
+        break;
+    case PART_RULE:
+        add_value(out, values->rule, VALUE_MAX);
+        break;
+    }
+}
+
+/* The length of what is added so far without a "; " at its end, behind which there is nothing. */
+static size_t without_semicolon(const struct str *out)
+{
+    size_t length = out->length;
+
+    return length >= 2 && memcmp(out->data + length - 2, "; ", 2) == 0 ? length - 2 : length;
+}
+
 const char *template_expand(struct arena *arena, const struct template *tmpl,
                             const struct template_values *values)
 {
     struct str out = {0};
 
     for (size_t i = 0; i < tmpl->part_count; i++) {
-        const struct part *part = &tmpl->parts[i];
-        switch (part->kind) {
-        case PART_TEXT:
-            str_add(&out, part->text);
-            break;
-        case PART_FACT:
-            add_fact(arena, &out, values, part->slot);
-            break;
-        case PART_ID:
-            add_value(&out, values->id, VALUE_MAX);
-            break;
-        case PART_HOSTNAME:
-            add_value(&out, values->hostname, NAME_VALUE_MAX);
-            break;
-        case PART_HELP:
-            add_help(&out, values);
-            break;
-        case PART_RULE:
-            add_value(&out, values->rule, VALUE_MAX);
-            break;
-        }
+        size_t before = out.length;
+
+        add_part(arena, &out, values, &tmpl->parts[i]);
+        if (out.length > before || i == 0 || tmpl->parts[i - 1].kind != PART_TEXT)
+            continue;
+        out.length = without_semicolon(&out);
+        str_add(&out, "");
     }
     const char *text = arena_strdup(arena, str_text(&out));
     str_free(&out);

@@ -176,7 +176,7 @@ def _():
         ('quote " back \\ slash = id=FORGED rule="x"', 'quote " back \\ slash = id=FORGED rule="x"'),
         ([[b"two ", b"strings"]], "two strings"),
         ("x" * 3000, "xxxx"),
-        ("", "blocked using bl;"),
+        ("", "blocked using bl (ref "),
     ]
     for number, (text, wanted) in enumerate(texts):
         addr = "203.0.113.%d" % (70 + number)

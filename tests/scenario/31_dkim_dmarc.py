@@ -258,8 +258,8 @@ def _():
          ("dmarc", "fail", "reject", "strict.example", "none"))
     reply, _ = deliver(sign(message("strict.example"), "strict.example", "rsa", rsa) + b"buy!\r\n", sender="ann@strict.example")
     same(reply.code, 550)
-    has(reply.lines[1], "SPF: fail for strict.example; DKIM: fail; neither speaks for strict.example. "
-                        "the signature of strict.example does not fit the body, which was changed")
+    has(reply.lines[1], "SPF: fail for strict.example; DKIM: fail; neither speaks for strict.example; "
+                        "the signature of strict.example does not fit the body, which was changed.")
     reply, _ = deliver(message("strict.example"), sender="x@none.example")
     has(reply.lines[1], "SPF: none for none.example; DKIM: none; neither")
     same(reply.code, 550)

@@ -91,6 +91,12 @@ static const struct {
     {"a\\b \\ {x} }", "a\\b \\ {x} }"},
     /* What is not known yet is shown as nothing. */
     {"from <%{sender}>", "from <>"},
+    /* And takes the semicolon before it along, but no other sign, nor one that a value brought. */
+    {"by zen; %{sender}", "by zen"},
+    {"by zen; %{sender}.\\nmore; %{sender}; %{id}; %{sender}", "by zen.\nmore; AB12"},
+    {"; %{sender}", ""},
+    {"a;%{sender} b, %{sender}; c: %{sender}", "a; b, ; c: "},
+    {"%{helo}; %{sender}%{sender}; x", "mail.example.net; x"},
 };
 
 static void test_expand(void **state)
