@@ -28,46 +28,59 @@ static uint64_t rotate(uint64_t x, int bits)
     return x << bits | x >> (64 - bits);
 }
 
-/* LENGTH octets, at most 8, as a little-endian number. */
-static uint64_t load(const unsigned char *bytes, size_t length)
+/* Eight octets as a little-endian number: one instruction where the machine is of that kind. */
+static uint64_t load(const unsigned char *b)
 {
-    uint64_t number = 0;
+    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
+           (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 |
+           (uint64_t)b[7] << 56;
+}
+
+/* The last octets, fewer than 8, under the length of all. */
+static uint64_t load_last(const unsigned char *bytes, size_t left, size_t length)
+{
+    uint64_t number = (uint64_t)(length & 0xff) << 56;
     size_t i;
 
-    for (i = 0; i < length; i++)
+    for (i = 0; i < left; i++)
         number |= (uint64_t)bytes[i] << (8 * i);
     return number;
 }
 
-static void sip_rounds(uint64_t v[4], int count)
+struct sip {
+    uint64_t v0, v1, v2, v3;
+};
+
+/* By value, so that it stays in registers. */
+static inline struct sip sip_round(struct sip s)
 {
-    while (count-- > 0) {
-        v[0] += v[1];
-        v[2] += v[3];
-        v[1] = rotate(v[1], 13) ^ v[0];
-        v[3] = rotate(v[3], 16) ^ v[2];
-        v[0] = rotate(v[0], 32);
-        v[2] += v[1];
-        v[0] += v[3];
-        v[1] = rotate(v[1], 17) ^ v[2];
-        v[3] = rotate(v[3], 21) ^ v[0];
-        v[2] = rotate(v[2], 32);
-    }
+    s.v0 += s.v1;
+    s.v2 += s.v3;
+    s.v1 = rotate(s.v1, 13) ^ s.v0;
+    s.v3 = rotate(s.v3, 16) ^ s.v2;
+    s.v0 = rotate(s.v0, 32);
+    s.v2 += s.v1;
+    s.v0 += s.v3;
+    s.v1 = rotate(s.v1, 17) ^ s.v2;
+    s.v3 = rotate(s.v3, 21) ^ s.v0;
+    s.v2 = rotate(s.v2, 32);
+    return s;
 }
 
-static void sip_absorb(uint64_t v[4], uint64_t word)
+static inline struct sip sip_absorb(struct sip s, uint64_t word)
 {
-    v[3] ^= word;
-    sip_rounds(v, 2);
-    v[0] ^= word;
+    s.v3 ^= word;
+    s = sip_round(sip_round(s));
+    s.v0 ^= word;
+    return s;
 }
 
 uint64_t hash_keyed(const unsigned char key[16], const void *bytes, size_t length)
 {
     const unsigned char *at = bytes;
-    uint64_t k0 = load(key, 8);
-    uint64_t k1 = load(key + 8, 8);
-    uint64_t v[4] = {
+    uint64_t k0 = load(key);
+    uint64_t k1 = load(key + 8);
+    struct sip s = {
         k0 ^ UINT64_C(0x736f6d6570736575),
         k1 ^ UINT64_C(0x646f72616e646f6d),
         k0 ^ UINT64_C(0x6c7967656e657261),
@@ -76,11 +89,11 @@ uint64_t hash_keyed(const unsigned char key[16], const void *bytes, size_t lengt
     size_t left;
 
     for (left = length; left >= 8; left -= 8, at += 8)
-        sip_absorb(v, load(at, 8));
-    sip_absorb(v, load(at, left) | (uint64_t)(length & 0xff) << 56);
-    v[2] ^= 0xff;
-    sip_rounds(v, 4);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+        s = sip_absorb(s, load(at));
+    s = sip_absorb(s, load_last(at, left, length));
+    s.v2 ^= 0xff;
+    s = sip_round(sip_round(sip_round(sip_round(s))));
+    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
 /* The kernel hands every process 16 random octets when it starts (getauxval(3), AT_RANDOM): a

@@ -245,9 +245,18 @@ void session_unref(struct engine_session *session);
 
 /* ---- spans.c: what lives how long ---- */
 struct view session_view(const struct engine_session *session, const struct recipient *recipient);
-/* The value of SLOT; NULL where its scope is not open. */
-struct value *session_cell(const struct engine_session *session, const struct recipient *recipient,
-                           slot_t slot);
+/* The value of slot NUMBER; NULL where its scope is not open.  Here, because every message asks for
+ * a thousand. */
+static inline struct value *session_cell(const struct engine_session *session,
+                                         const struct recipient *recipient, slot_t number)
+{
+    const struct slot *slot = &session->wiring->layout->slots[number];
+    struct value *values = session->values[slot->scope];
+
+    if (slot->scope == SCOPE_RECIPIENT)
+        values = recipient != NULL ? recipient->values : NULL;
+    return values != NULL ? &values[slot->index] : NULL;
+}
 struct span *session_span(struct engine_session *session, struct recipient *recipient,
                           enum span_kind kind);
 /* Facts that no probe of the configuration finds are absent from the beginning. */

@@ -18,17 +18,6 @@ struct view session_view(const struct engine_session *session, const struct reci
     return view;
 }
 
-struct value *session_cell(const struct engine_session *session, const struct recipient *recipient,
-                           slot_t number)
-{
-    const struct slot *slot = &session->wiring->layout->slots[number];
-    struct value *values = session->values[slot->scope];
-
-    if (slot->scope == SCOPE_RECIPIENT)
-        values = recipient != NULL ? recipient->values : NULL;
-    return values != NULL ? &values[slot->index] : NULL;
-}
-
 struct span *session_span(struct engine_session *session, struct recipient *recipient,
                           enum span_kind kind)
 {
