@@ -116,6 +116,10 @@ struct layout {
  * sees is one array per scope; those whose time has not come may be NULL (all open). */
 struct view {
     const struct value *scope[SCOPE_COUNT];
+    /* One octet for each rule, which a decision reads and writes: what is settled of it, whoever
+     * the recipient is, is not worked out again.  To be zeroed when a value is taken back.  NULL:
+     * not kept. */
+    uint8_t *settled;
 };
 
 /* What a fact is called here that Postfix's policy protocol or another mail filter calls NAME

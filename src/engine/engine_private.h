@@ -211,8 +211,13 @@ struct engine_session {
         *values[SCOPE_COUNT]; /* all but SCOPE_RECIPIENT; NULL where the scope is not open */
     struct run **runs;        /* by place */
     struct transaction tx;
-    unsigned splits;                      /* recipients refused for the sake of a split */
-    uint8_t *modes, *needed;              /* scratch: per rule, per slot */
+    unsigned splits;         /* recipients refused for the sake of a split */
+    uint8_t *modes, *needed; /* scratch: per rule, per slot */
+    /* Since which event, and for whom, nothing but what is marked in `needed` can be needed. */
+    unsigned marked_event;
+    const struct recipient *marked_for;
+    bool marked;
+    uint8_t *settled;                     /* per rule: as in struct view */
     struct question *ready, **ready_tail; /* questions whose answer was known at once */
     struct arena *spare[SPARE_ARENAS];    /* of recipients and messages, for the next ones */
     struct arena *scratch;
@@ -310,6 +315,9 @@ bool run_may_start(const struct engine_session *session, const struct recipient 
 
 /* needs.c: marks in session->needed what is or may still be needed for RECIPIENT (or NULL). */
 void session_mark_needed(struct engine_session *session, const struct recipient *recipient);
+/* needs.c: the same for what STAGE waits for, which is less. */
+void session_mark_waited(struct engine_session *session, const struct recipient *recipient,
+                         enum stage stage);
 /* Starts what is needed now; returns when nothing more can be done at once. */
 void session_advance(struct engine_session *session);
 /* Does what it takes to know SLOT for RECIPIENT (or NULL); returns whether anything was started or

@@ -215,6 +215,9 @@ void session_mark_needed(struct engine_session *session, const struct recipient 
     const struct wiring *wiring = session->wiring;
     const struct view view = session_view(session, recipient);
 
+    session->marked = true;
+    session->marked_event = session->events;
+    session->marked_for = recipient;
     if (session->engine->options.everything) {
         memset(session->needed, 1, wiring->layout->count);
         return;
@@ -228,10 +231,50 @@ void session_mark_needed(struct engine_session *session, const struct recipient 
     mark_behind(session);
 }
 
+void session_mark_waited(struct engine_session *session, const struct recipient *recipient,
+                         enum stage stage)
+{
+    const struct wiring *wiring = session->wiring;
+    const struct view view = session_view(session, recipient);
+
+    session->marked = false;
+    memset(session->needed, 0, wiring->layout->count);
+    decide_needs(wiring->policy, &view, session->modes, stage, true, session->needed);
+}
+
+/* Whether a lookup for the fact could begin now. */
+static bool may_fetch(const struct engine_session *session, const struct recipient *recipient,
+                      slot_t slot)
+{
+    const struct wiring *wiring = session->wiring;
+    slot_t root = wiring->root_of[slot];
+    uint32_t probe = wiring->probe_of[root];
+
+    if (!session_pending(session, recipient, slot))
+        return false;
+    return !is_open(session, recipient, root) || probe == NOBODY ||
+           run_of(session, recipient, &wiring->probes[probe]) == NULL;
+}
+
+/* Within an event what is needed gets only less: where nothing of what was needed can be begun,
+ * there is no more to it. */
+static bool has_all(const struct engine_session *session, const struct recipient *recipient)
+{
+    if (!session->marked || session->marked_event != session->events ||
+        session->marked_for != recipient)
+        return false;
+    for (slot_t slot = 0; slot < session->wiring->layout->count; slot++)
+        if (session->needed[slot] && may_fetch(session, recipient, slot))
+            return false;
+    return true;
+}
+
 static void fetch_needed(struct engine_session *session, struct recipient *recipient)
 {
     const struct wiring *wiring = session->wiring;
 
+    if (has_all(session, recipient))
+        return;
     session_mark_needed(session, recipient);
     for (slot_t slot = 0; slot < wiring->layout->count; slot++)
         if (session->needed[slot])

@@ -51,6 +51,7 @@ struct engine_session *session_new(struct engine *engine, struct wiring *wiring,
     session->runs = arena_alloc(arena, wiring->session_probes * sizeof(session->runs[0]));
     session->modes = arena_alloc(arena, wiring->policy->rule_count);
     session->needed = arena_alloc(arena, wiring->layout->count);
+    session->settled = arena_alloc(arena, wiring->policy->rule_count);
     session_fill_absent(session, NULL, SPAN_CONNECTION);
     session_fill_absent(session, NULL, SPAN_HELO);
     session->observe = engine_observes(engine, wiring, session->listener);

@@ -2,6 +2,7 @@
 #include "engine_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * What lives how long: the values, texts and lookups of the connection, its HELO, the transaction
@@ -15,6 +16,7 @@ struct view session_view(const struct engine_session *session, const struct reci
     for (int i = 0; i < SCOPE_COUNT; i++)
         view.scope[i] = session->values[i];
     view.scope[SCOPE_RECIPIENT] = recipient != NULL ? recipient->values : NULL;
+    view.settled = session->settled;
     return view;
 }
 
@@ -55,6 +57,7 @@ void session_clear_span(struct engine_session *session, enum span_kind kind)
             *cell = (struct value){0};
     }
     arena_reset(session->spans[kind].arena);
+    memset(session->settled, 0, wiring->policy->rule_count);
 }
 
 static bool probe_in_fault(const struct engine_session *session, const struct wired_probe *wired)
@@ -91,6 +94,7 @@ void session_forget_faults(struct engine_session *session)
             session_cell(session, NULL, derived->subject)->state == VALUE_OPEN)
             *cell = (struct value){0};
     }
+    memset(session->settled, 0, wiring->policy->rule_count);
 }
 
 struct arena *session_arena(struct engine_session *session)

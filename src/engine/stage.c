@@ -56,13 +56,11 @@ static struct verdict decide_now(const struct engine_session *session,
 static bool expire_for(struct engine_session *session, struct recipient *recipient)
 {
     const struct wiring *wiring = session->wiring;
-    const struct view view = session_view(session, recipient);
     bool expired = false;
 
     if (decide_now(session, recipient).certain)
         return false;
-    memset(session->needed, 0, wiring->layout->count);
-    decide_needs(wiring->policy, &view, session->modes, session->wait.stage, true, session->needed);
+    session_mark_waited(session, recipient, session->wait.stage);
     for (size_t i = 0; i < wiring->policy->rule_count; i++) {
         const struct rule *rule = &wiring->policy->rules[i];
         if (session->modes[i] != RULE_ENFORCES)
@@ -223,10 +221,8 @@ void stage_name_rule(const struct policy *policy, const struct verdict *verdict,
 static bool recipient_pending(struct engine_session *session, const struct recipient *recipient)
 {
     const struct wiring *wiring = session->wiring;
-    const struct view view = session_view(session, recipient);
 
-    memset(session->needed, 0, wiring->layout->count);
-    decide_needs(wiring->policy, &view, session->modes, STAGE_RCPT, true, session->needed);
+    session_mark_waited(session, recipient, STAGE_RCPT);
     for (slot_t slot = 0; slot < wiring->layout->count; slot++)
         if (session->needed[slot] && wiring->layout->slots[slot].scope == SCOPE_RECIPIENT &&
             session_pending(session, recipient, slot))

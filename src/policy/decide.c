@@ -231,12 +231,29 @@ unsigned decide_condition(const struct layout *layout, const struct cond *condit
 
     return truth(&sight, condition);
 }
+
 /* ---- rules ---- */
 
 static struct sight look(const struct policy *policy, const struct view *view, const uint8_t *modes,
                          enum stage now)
 {
     return (struct sight){policy, policy->layout, view, modes, now};
+}
+
+/* What the rule's condition is, as far as it is known. */
+static unsigned rule_truth(const struct sight *sight, const struct rule *rule)
+{
+    uint8_t *settled = rule->uses_recipient || sight->view->settled == NULL
+                           ? NULL
+                           : &sight->view->settled[rule->index];
+    unsigned set;
+
+    if (settled != NULL && *settled != 0)
+        return *settled;
+    set = truth(sight, rule->when);
+    if (settled != NULL && is_decided(set))
+        *settled = (uint8_t)set;
+    return set;
 }
 
 /* Whether the walk may get past a final rule whose condition can be any of SET. */
@@ -374,9 +391,9 @@ struct verdict decide(const struct policy *policy, const struct view *view, cons
         const struct rule *rule = &policy->rules[i];
 
         if (is_final(rule, modes)) {
-            pass_final(&walk, rule, truth(&sight, rule->when));
+            pass_final(&walk, rule, rule_truth(&sight, rule));
         } else if (walk.exact && modes[i] == RULE_ENFORCES) {
-            unsigned set = truth(&sight, rule->when);
+            unsigned set = rule_truth(&sight, rule);
 
             if (set & TRUTH_TRUE && set != TRUTH_TRUE)
                 walk.headers_unsure = true;
@@ -418,7 +435,7 @@ void decide_needs(const struct policy *policy, const struct view *view, const ui
 
         if (modes[i] == RULE_OFF || (waited && modes[i] != RULE_ENFORCES))
             continue;
-        set = truth(&sight, rule->when);
+        set = rule_truth(&sight, rule);
         mark_needs(&sight, rule->when, set, needed);
         if (is_final(rule, modes) && !passes(rule, set))
             return;
@@ -445,7 +462,7 @@ void decide_marks(const struct policy *policy, const struct view *view, const ui
 
         if (modes[i] == RULE_OFF)
             continue;
-        set = truth(&sight, rule->when);
+        set = rule_truth(&sight, rule);
         if (is_final(rule, modes)) {
             if (may_end(rule, set))
                 return;

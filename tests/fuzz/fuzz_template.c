@@ -42,7 +42,7 @@ static void expand(struct arena *arena, const struct layout *layout, const struc
                    const char *foreign)
 {
     struct value scopes[SCOPE_COUNT][3] = {0};
-    struct view view;
+    struct view view = {0};
 
     for (size_t i = 0; i < SCOPE_COUNT; i++)
         view.scope[i] = scopes[i];

@@ -106,7 +106,7 @@ static void test_view(void **state)
 {
     const struct layout *layout = layout_new(*state, parts, 2);
     struct value connection[5] = {{0}};
-    struct view view = {{connection, NULL, NULL, NULL}};
+    struct view view = {.scope = {connection, NULL, NULL, NULL}};
     slot_t score = layout_find(layout, "dnsbl.score");
 
     connection[layout->slots[score].index] = value_number(3);

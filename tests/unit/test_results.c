@@ -155,7 +155,7 @@ static struct value read_value(struct arena *arena, const struct slot *slot, con
 static struct view make_view(struct arena *arena, const struct layout *layout,
                              const char *const *facts)
 {
-    struct view view;
+    struct view view = {0};
     struct value *values[SCOPE_COUNT];
 
     for (int i = 0; i < SCOPE_COUNT; i++)
