@@ -417,4 +417,21 @@ recipients { domains ours; local here; known system; delimiter "+"; }
     local.stop()
 
 
+@case("in a local domain the recipients are those that Postfix itself takes")
+def _():
+    odd = ["%s@example.test" % local for local in (
+        "alice", "ALICE", '"alice"', "alice+x", "alice+", "+alice", "alic", "postmaster", "Mailer-Daemon", "double-bounce",
+        "double-bounce+x", "mailer-daemons", "owner-alice", "alice-request", '"al ice"')]
+    local = Postern("""
+table ours  { example.test; }
+table users file:{dir}/alice;
+recipients { domains ours; local ours; known users; delimiter "+"; }
+""" + RULES, files={"alice": "alice\n"})
+    own = Postfix(recipients=["alice"], main={"recipient_delimiter": "+"})
+    other = Postfix(local.milter, main=MAIN)
+    same(dict(zip(odd, ask(odd, other))), dict(zip(odd, ask(odd, own))))
+    for one in (own, other, local):
+        one.stop()
+
+
 main()

@@ -205,6 +205,13 @@ static void test_status(void **state)
         {unguarded, "<alice@example.org>", "status=unknown moved_to="},
         {empty_moved, "<alice@example.org>", "status=known moved_to="},
         /* Entries without a domain. */
+        /* What Postfix has in its local domains, and only there. */
+        {bare, "<MAILER-DAEMON@example.org>", "status=known moved_to="},
+        {bare, "<double-bounce@example.org>", "status=known moved_to="},
+        {bare, "<postmaster@example.org>", "status=known moved_to="},
+        {bare, "<mailer-daemon@example.com>", "status=foreign moved_to="},
+        {not_bare, "<mailer-daemon@example.org>", "status=unknown moved_to="},
+        {bare, "<double-bounces@example.org>", "status=unknown moved_to="},
         {bare, "<carol@example.org>", "status=known moved_to="},
         {bare, "<carol@deep.sub.example>", "status=known moved_to="},
         {bare, "<mallory@example.org>", "status=unknown moved_to="},
