@@ -77,7 +77,8 @@ void session_connect(struct session *session, const char *host, const struct add
                      void *arg);
 void session_helo(struct session *session, const char *helo, const struct session_macros *macros,
                   session_done *done, void *arg);
-/* ARGV as the protocol gives it: the path, then the ESMTP parameters; NULL-terminated. */
+/* ARGV as the protocol gives it: the path, then the ESMTP parameters; NULL-terminated.  A path that
+ * is not well formed (mailbox.h) is taken for what {mail_addr} or {rcpt_addr} says. */
 void session_mail(struct session *session, const char *const *argv,
                   const struct session_macros *macros, session_done *done, void *arg);
 void session_rcpt(struct session *session, const char *const *argv,

@@ -151,8 +151,8 @@ static void need_macros(struct wiring *wiring, int32_t today)
                                          is_wanted(wiring, "client.ptr") ? " {client_ptr}" : "");
     /* The queue's id is for records of verdicts; Postfix has none before the first recipient. */
     macros[STAGE_MAIL] = can_speak(wiring->policy, STAGE_MAIL, today)
-                             ? "i {auth_authen} {auth_type} {tls_version}"
-                             : "{auth_authen} {auth_type} {tls_version}";
+                             ? "i {mail_addr} {auth_authen} {auth_type} {tls_version}"
+                             : "{mail_addr} {auth_authen} {auth_type} {tls_version}";
     macros[STAGE_RCPT] = "i {rcpt_mailer} {rcpt_host} {rcpt_addr}";
     macros[STAGE_MESSAGE] = "i";
 }

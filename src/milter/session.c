@@ -2,6 +2,7 @@
 #include <postern/session.h>
 
 #include <postern/arena.h>
+#include <postern/mailbox.h>
 #include <postern/str.h>
 
 #include <assert.h>
@@ -290,6 +291,34 @@ void session_helo(struct session *session, const char *helo, const struct sessio
     decide_stage(session, STAGE_HELO, on_action, done, arg);
 }
 
+/* MTAs take addresses that are none by the grammar: with comments and blanks in them, in two pairs
+ * of brackets, with '%' in place of '@'.  What counts is what the MTA takes such a one for, as the
+ * macro NAME tells: nobody shall get past a rule by an address that only the MTA can read.  The
+ * domain that it gives to a bare name is its own affair. */
+static const char *path_of(struct session *session, const char *path,
+                           const struct session_macros *macros, const char *name)
+{
+    const char *told =
+        macros != NULL && macros->get != NULL ? macros->get(macros->arg, name) : NULL;
+    struct mailbox said, meant;
+    bool bare, same;
+
+    arena_reset(session->arena);
+    said = mailbox_parse(session->arena, path != NULL ? path : "");
+    if (said.well_formed || told == NULL)
+        return path;
+    meant = mailbox_parse(session->arena, told);
+    if (meant.null)
+        return "<>";
+    if (meant.domain[0] == '\0' && meant.literal[0] == '\0')
+        return path;
+    bare = strcmp(said.address, mailbox_format(session->arena, said.local, "")) == 0;
+    same = strcmp(said.domain, meant.domain) == 0 && strcmp(said.literal, meant.literal) == 0;
+    if ((bare || same) && strcasecmp(said.local, meant.local) == 0)
+        return path;
+    return meant.sent;
+}
+
 void session_mail(struct session *session, const char *const *argv,
                   const struct session_macros *macros, session_done *done, void *arg)
 {
@@ -302,8 +331,9 @@ void session_mail(struct session *session, const char *const *argv,
     take_tls(session, macros);
     for (size_t i = 0; i < session->name_count; i++)
         session->names[i].seen = 0;
-    engine_mail(session->engine, argv != NULL ? argv[0] : NULL, macro(macros, "{auth_authen}"),
-                macro(macros, "{auth_type}"));
+    engine_mail(session->engine,
+                path_of(session, argv != NULL ? argv[0] : NULL, macros, "{mail_addr}"),
+                macro(macros, "{auth_authen}"), macro(macros, "{auth_type}"));
     session->busy = true;
     take_queue_id(session, macros);
     decide_stage(session, STAGE_MAIL, on_mail, done, arg);
@@ -329,7 +359,7 @@ void session_rcpt(struct session *session, const char *const *argv,
         done(arg, &go_on);
         return;
     }
-    engine_rcpt(session->engine, path);
+    engine_rcpt(session->engine, path_of(session, path, macros, "{rcpt_addr}"));
     decide_stage(session, STAGE_RCPT, on_action, done, arg);
 }
 

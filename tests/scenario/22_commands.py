@@ -193,7 +193,7 @@ def _():
         has(out, part)
     same(re.findall(r"^milter (\w+): (.*)$", out, re.M),
          [("connect", "sent and replied to, with {daemon_name} {client_ptr}"), ("helo", "sent, not replied to"),
-          ("mail", "sent, not replied to, with {auth_authen} {auth_type} {tls_version}"),
+          ("mail", "sent, not replied to, with {mail_addr} {auth_authen} {auth_type} {tls_version}"),
           ("rcpt", "sent and replied to, with i {rcpt_mailer} {rcpt_host} {rcpt_addr}"), ("data", "not sent"),
           ("header", "sent, not replied to"), ("body", "not sent"), ("message", "sent and replied to, with i"),
           ("changes", "header fields, quarantine")])

@@ -64,6 +64,7 @@ watching = Postern(SITE, resolver=dns, files={"spf.conf": shipped("35-spf.conf")
 plain = Postern(SITE, resolver=dns, files={"spf.conf": read(installed() + "/rules.d/35-spf.conf")})
 mx = Postfix(postern.milter, sink, ports=[{"smtpd_milters": watching.milter}, {"smtpd_milters": plain.milter}])
 WATCHING, PLAIN = mx.extra
+BOTH = mx, Sendmail(postern.milter, sink)
 
 
 def rcpt(sender, addr="203.0.113.7", port=None, daemon=postern, helo="host.none.example"):
@@ -132,6 +133,17 @@ def _():
     reply, record = rcpt("x@lost.example", port=PLAIN, daemon=plain)
     same(reply.code, 250)
     same((record["verdict"], record["spf.result"]), ("accept", "temperror"))
+
+
+@case("a sender that only the MTA can read is the one that it delivers for", on=BOTH)
+def _(mx):
+    for odd in ("x@fail.example(pass.example)", "x@(c)fail.example", "X <x@fail.example>", "<x@fail.example>", "x@fail . example",
+                "x%fail.example", '"x@fail.example"'):
+        with mx.client("203.0.113.7", helo="host.none.example") as client:
+            same(client.mail(odd).code, 250, odd)
+            reply = client.rcpt("alice@example.test")
+            same((reply.code, reply.enhanced), (550, "5.7.23"), odd)
+            has(reply.text, "fail.example", odd)
 
 
 @case("pass, softfail, neutral and none go on")

@@ -162,10 +162,71 @@ static void replaces_every_name(void **state)
     str_free(&config);
 }
 
+/* ---- addresses that only the MTA can read ---- */
+
+static const char *meant(void *arg, const char *name)
+{
+    return strcmp(name, "{mail_addr}") == 0 || strcmp(name, "{rcpt_addr}") == 0 ? arg : NULL;
+}
+
+/* What the client says, what the MTA takes it for, what counts and is shown. */
+static const struct {
+    const char *said, *meant, *counts;
+} addresses[] = {
+    {"<a@example.com>", "x@other.example", "a@example.com"},
+    {"<a@example.com(c)>", "a@example.com", "a@example.com"},
+    {"<A <a@example.com>>", "a@example.com", "a@example.com"},
+    {"<a@own.example(@other.example>", "a@own.example", "a@own.example"},
+    {"<a%example.com>", "a@example.com", "a@example.com"},
+    {"<a@ example.com>", "a@[192.0.2.1]", "a@[192.0.2.1]"},
+    {"<(c)>", "", ""},
+    {"< >", "<>", ""},
+    /* Odd, but read alike, and as it was sent. */
+    {"<A..b@example.com>", "\"a..b\"@example.com", "A..b@example.com"},
+    /* The MTA's own domain is none that was said. */
+    {"<root>", "root@mta.example", "root"},
+    /* An MTA that does not tell, or no better. */
+    {"<a@example.com(c)>", NULL, "a@example.com(c)"},
+    {"<a@example.com(c)>", "a", "a@example.com(c)"},
+    {"<>", "x@other.example", ""},
+};
+
+static void reads_addresses(void **state)
+{
+    struct rig *rig = rig_new(&(struct rig_options){0},
+                              "rule r { when true; reply 550 5.1.1 \"%{sender} %{rcpt} %{id}\"; }");
+    struct session *session = session_open(rig_engine(rig), "mx");
+    struct arena *arena = arena_new();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+        const char *const argv[] = {addresses[i].said, NULL};
+        const struct session_macros macros = {meant, (void *)(uintptr_t)addresses[i].meant};
+        const struct session_answer *answer = NULL;
+        const char *shown;
+
+        session_mail(session, argv, &macros, keep, &answer);
+        session_rcpt(session, argv, &macros, keep, &answer);
+        shown = arena_printf(arena, "%s %s %s", addresses[i].counts, addresses[i].counts,
+                             engine_id(session_engine(session)));
+        shown += strspn(shown, " ");
+        if (answer->verb != SESSION_REPLY || strcmp(answer->lines[0], shown) != 0)
+            fail_msg("row %zu: %s, not %s", i,
+                     answer->verb == SESSION_REPLY ? answer->lines[0] : "", shown);
+        session_abort(session);
+    }
+    arena_free(arena);
+    session_close(session);
+    rig_free(rig);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(changes_messages),
-                                       cmocka_unit_test(replaces_every_name)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(changes_messages),
+        cmocka_unit_test(replaces_every_name),
+        cmocka_unit_test(reads_addresses),
+    };
 
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }
