@@ -54,7 +54,6 @@ struct spf_work {
     struct spf_subject subject;
     struct spf_guard *guard;
     int64_t started; /* clock_ms() */
-    size_t pending;  /* questions without an answer */
     void (*conclude)(struct probe_run *run, const struct spf_verdict *verdict);
 };
 
@@ -117,23 +116,19 @@ static void got(struct probe_run *run, const struct dns_answer *answer, uintptr_
     struct spf_work *work = run->work;
 
     spf_guard_answer(work->guard, tag, answer);
-    work->pending--;
-    if (work->pending == 0)
+    if (!spf_guard_waits(work->guard))
         go_on(run);
 }
 
 static void ask(void *arg, struct spf_guard *guard, size_t number)
 {
     struct probe_run *run = arg;
-    struct spf_work *work = run->work;
     enum dns_type type;
     const char *name = spf_guard_question(guard, number, &type);
     const struct dns_answer *answer = probe_look_up(run, name, type, got, number);
 
     if (answer != NULL)
         spf_guard_answer(guard, number, answer);
-    else
-        work->pending++;
     dns_answer_unref(answer);
 }
 

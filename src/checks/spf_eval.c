@@ -24,18 +24,34 @@ void spf_eval_force(struct spf_guard *guard, enum spf_word word, const char *pro
     guard->verdict.problem = problem;
 }
 
+/* Tells of the question that was added, if there is one more than before. */
+static void tell(struct spf_guard *guard, size_t before)
+{
+    if (guard->known.count > before && guard->ask != NULL)
+        guard->ask(guard->ask_arg, guard, before);
+}
+
 const struct spf_answer *spf_eval_look_up(struct spf_guard *guard, enum spf_ask ask,
                                           const char *name)
 {
     const size_t asked = guard->known.count;
-    const struct spf_answer *answer = spf_known_find(&guard->known, ask, name);
+    const struct spf_answer *answer = spf_known_want(&guard->known, ask, name);
 
-    if (guard->known.count > asked && guard->ask != NULL)
-        guard->ask(guard->ask_arg, guard, asked);
+    tell(guard, asked);
     if (answer->answered)
         return answer;
     guard->missing = true;
     return NULL;
+}
+
+const struct spf_answer *spf_eval_look_ahead(struct spf_guard *guard, enum spf_ask ask,
+                                             const char *name)
+{
+    const size_t asked = guard->known.count;
+    const struct spf_answer *answer = spf_known_ahead(&guard->known, ask, name);
+
+    tell(guard, asked);
+    return answer != NULL && answer->answered ? answer : NULL;
 }
 
 /* Counted once a term: RFC 7208 4.6.4 speaks of terms whose questions bring nothing.  Those about

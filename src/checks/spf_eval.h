@@ -58,7 +58,11 @@ void spf_eval_force(struct spf_guard *guard, enum spf_word word, const char *pro
 const struct spf_answer *spf_eval_look_up(struct spf_guard *guard, enum spf_ask ask,
                                           const char *name);
 
-/* The same for a question that the current term asks: NULL as well when there is nothing (which
+/* The same for a question that the run may come to later; asks it if there is room. */
+const struct spf_answer *spf_eval_look_ahead(struct spf_guard *guard, enum spf_ask ask,
+                                             const char *name);
+
+/* The answer to a question that the current term asks: NULL as well when there is nothing (which
  * is a void lookup) or it could not be found out (temperror). */
 const struct spf_answer *spf_eval_ask(struct spf_guard *guard, enum spf_ask ask, const char *name);
 

@@ -16,6 +16,7 @@
 #include <postern/arena.h>
 #include <postern/str.h>
 
+#include "spf_ahead.h"
 #include "spf_eval.h"
 
 enum { MARK_SIZE = 32 };
@@ -398,12 +399,19 @@ bool spf_guard_run(struct spf_guard *guard, int64_t elapsed_ms)
         return true;
     }
     guard->missing = guard->forced = false;
-    if (guard->exp == NULL && !evaluate(guard))
+    if (guard->exp == NULL && !evaluate(guard)) {
+        spf_ahead(guard);
         return false;
+    }
     if (guard->exp == NULL)
         return true;
     guard->missing = guard->forced = false;
     return spf_eval_explain(guard);
+}
+
+bool spf_guard_waits(const struct spf_guard *guard)
+{
+    return spf_known_lacks(&guard->known);
 }
 
 void spf_guard_expire(struct spf_guard *guard)

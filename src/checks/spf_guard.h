@@ -18,8 +18,9 @@ struct arena;
  * never meet a stranger's text.
  *
  * A run that lacks an answer is given up; it is started again, from the beginning, when the answers
- * are there.  Each such run has asked something new and there is a limit on what can be asked, so
- * the runs come to an end.
+ * are there.  Each such run has come to something new and there is a limit on what can be asked, so
+ * the runs come to an end.  What the terms behind may ask is asked beside it, within bounds
+ * (spf_ahead.h); no run waits for that before it has come to it.
  *
  * One thread at a time.
  */
@@ -71,8 +72,11 @@ struct spf_guard *spf_guard_new(struct arena *arena, const struct spf_subject *s
                                 spf_guard_ask *ask, void *arg);
 
 /* Goes on, ELAPSED_MS after the check began.  True: the verdict stands.  False: there are questions
- * without an answer; call again when at least one has come, best when all have. */
+ * without an answer; call again when spf_guard_waits() says no. */
 bool spf_guard_run(struct spf_guard *guard, int64_t elapsed_ms);
+
+/* Whether a question that the last run came to has no answer yet.  Others may have none either. */
+bool spf_guard_waits(const struct spf_guard *guard);
 
 /* Time is up: the verdict is temperror, or what it is without the explanation where only that is
  * missing. */

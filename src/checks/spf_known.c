@@ -17,22 +17,57 @@ enum dns_type spf_ask_type(enum spf_ask ask)
     return types[ask];
 }
 
-const struct spf_answer *spf_known_find(struct spf_known *known, enum spf_ask ask, const char *name)
+static struct spf_answer *find(const struct spf_known *known, enum spf_ask ask, const char *name)
 {
-    struct spf_answer *answer;
     size_t i;
 
     for (i = 0; i < known->count; i++)
         if (known->answers[i]->ask == ask && strcasecmp(known->answers[i]->name, name) == 0)
             return known->answers[i];
-    if (known->count == SPF_KNOWN_MAX)
-        return NULL;
-    answer = arena_alloc(known->arena, sizeof(*answer));
+    return NULL;
+}
+
+static struct spf_answer *add(struct spf_known *known, enum spf_ask ask, const char *name)
+{
+    struct spf_answer *answer = arena_alloc(known->arena, sizeof(*answer));
+
+    assert(known->count < SPF_KNOWN_MAX);
     answer->ask = ask;
     answer->name = name;
     answer->problem = "";
     known->answers[known->count++] = answer;
     return answer;
+}
+
+const struct spf_answer *spf_known_want(struct spf_known *known, enum spf_ask ask, const char *name)
+{
+    struct spf_answer *answer = find(known, ask, name);
+
+    if (answer == NULL)
+        answer = add(known, ask, name);
+    answer->wanted = true;
+    return answer;
+}
+
+const struct spf_answer *spf_known_ahead(struct spf_known *known, enum spf_ask ask,
+                                         const char *name)
+{
+    const struct spf_answer *answer = find(known, ask, name);
+
+    if (answer != NULL || known->ahead == SPF_AHEAD_MAX)
+        return answer;
+    known->ahead++;
+    return add(known, ask, name);
+}
+
+bool spf_known_lacks(const struct spf_known *known)
+{
+    size_t i;
+
+    for (i = 0; i < known->count; i++)
+        if (known->answers[i]->wanted && !known->answers[i]->answered)
+            return true;
+    return false;
 }
 
 static void take_addrs(struct spf_known *known, struct spf_answer *to,

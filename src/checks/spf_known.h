@@ -22,14 +22,16 @@ enum spf_ask {
 
 enum {
     SPF_HOSTS_MAX = 10, /* RFC 7208 4.6.4: hosts of one mx, names of the client */
-    /* Terms with their hosts, the first record, the client's names, the explanation: a check can
-     * not ask more than this. */
-    SPF_KNOWN_MAX = 1 + SPF_TERMS_MAX * (1 + SPF_HOSTS_MAX) + 1 + SPF_HOSTS_MAX + 1,
+    SPF_AHEAD_MAX = 10, /* questions asked before the evaluation has come to them, in all */
+    /* Terms with their hosts, the first record, the client's names, the explanation: an evaluation
+     * cannot ask more than this. */
+    SPF_KNOWN_MAX = 1 + SPF_TERMS_MAX * (1 + SPF_HOSTS_MAX) + 1 + SPF_HOSTS_MAX + 1 + SPF_AHEAD_MAX,
 };
 
 struct spf_answer {
     enum spf_ask ask;
     const char *name;
+    bool wanted;   /* the evaluation has come to it */
     bool answered; /* only then the rest */
     enum dns_status status;
     const char *problem;      /* DNS_FAULT: "TXT example.org: SERVFAIL"; else "" */
@@ -46,13 +48,21 @@ struct spf_known {
     struct arena *arena;
     struct addr client;
     size_t count;
+    size_t ahead; /* of them were new when they were asked ahead */
     struct spf_answer *answers[SPF_KNOWN_MAX];
 };
 
-/* The entry for a question; a new one, not answered, when it was not there.  NULL when there is no
- * room for one more.  NAME must live as long as KNOWN. */
-const struct spf_answer *spf_known_find(struct spf_known *known, enum spf_ask ask,
+/* The entry for a question that the evaluation has come to; a new one, not answered, when it was
+ * not there.  NAME must live as long as KNOWN. */
+const struct spf_answer *spf_known_want(struct spf_known *known, enum spf_ask ask,
                                         const char *name);
+
+/* The same for a question that it may come to; NULL when no more are to be asked ahead. */
+const struct spf_answer *spf_known_ahead(struct spf_known *known, enum spf_ask ask,
+                                         const char *name);
+
+/* Whether a question that the evaluation has come to has no answer. */
+bool spf_known_lacks(const struct spf_known *known);
 
 /* Takes the answer to question NUMBER.  Nothing of ANSWER is borrowed. */
 void spf_known_take(struct spf_known *known, size_t number, const struct dns_answer *answer);
