@@ -46,7 +46,8 @@ static void print_record(const struct record_view *record, FILE *out)
         fprintf(out, " (%s)", get(record, "at"));
     fputc('\n', out);
     if (get(record, "reply")[0] != '\0') {
-        fputs("  < ", out);
+        bool held = strstr(get(record, "verdict"), "quarantine") != NULL;
+        fputs(held ? "  held: " : "  < ", out);
         cli_put_clean(get(record, "reply"), out);
         fputc('\n', out);
     }

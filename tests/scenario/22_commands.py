@@ -487,6 +487,7 @@ def _():
     lines = ['id=UWHC5N verdict=reject stage=rcpt rule=listed at=40-lists.conf:3 reply="554 5.7.1 a \\x1bb (ref UWHC5N)" client=203.0.113.66 name="" helo=x '
              'sender=x@example.net rcpt=bob@example.test qid=073C4ACE9FB listener=mx observed=one,two faults=dnsbl.score dnsbl.score=0..3 time.dnsbl=8',
              'id=UWHC5N verdict=accept stage=message rule="" at="" reply="" client=203.0.113.66 qid=073C4ACE9FB observed="" marked=mark faults=""',
+             'id=HE1D00 verdict=quarantine stage=message rule=hold at=postern.conf:16 reply="held for x" qid=0C995ACE9FE observed="" faults=""',
              'id=7Q2KX0 verdict=accept stage=message rule="" at="" reply="" client=203.0.113.7 sender=UWHC5N@example.net qid=08C60ACE9FC observed="" faults=""']
     path = write(PLACE + "/../records", "".join("Nov 22 10:52:09 mx postern[23]: %s\n" % line for line in lines))
     same(command("explain", "--id", "UWHC5N", path)[1],
@@ -496,9 +497,10 @@ def _():
          + "could not be found out: dnsbl.score\nfacts and times\n  %-22s 0..3\n  %-22s 8\n\n" % ("dnsbl.score", "time.dnsbl")
          + "UWHC5N: accept at message\n" + "".join("  %-22s %s\n" % row for row in (("client", "203.0.113.66"), ("name", '""'), ("helo", '""'),
                    ("sender", '""'), ("rcpt", '""'), ("qid", "073C4ACE9FB"), ("listener", '""'), ("marked", "mark"))) + "facts and times\n")
-    for asked, verdicts in (("uwhc5n", ["reject", "accept"]), ("073C4ACE9FB", ["reject", "accept"]), ("08C60ACE9FC", ["accept"])):
+    for asked, verdicts in (("uwhc5n", ["reject", "accept"]), ("073C4ACE9FB", ["reject", "accept"]), ("08C60ACE9FC", ["accept"]), ("0C995ACE9FE", ["quarantine"])):
         status, out, err = command("explain", "--id", asked, path)
         same((status, err, re.findall(r"^\w+: (\w+) at", out, re.M)), (0, "", verdicts))
+    has(command("explain", "--id", "he1d00", path)[1], "HE1D00: quarantine at message by hold (postern.conf:16)\n  held: held for x\n")
     for asked in "ZZZZZZ", "073c4ace9fb", "UWHC5", "x", "":
         same(command("explain", "--id", asked, path), (1, "", "postern: no record with the id or queue id '%s'\n" % asked))
 
