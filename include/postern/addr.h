@@ -24,7 +24,7 @@ struct net {
     uint8_t bits;
 };
 
-enum { ADDR_TEXT_SIZE = 46, ADDR_REVERSE_SIZE = 80 };
+enum { ADDR_TEXT_SIZE = 46, ADDR_REVERSE_SIZE = 80, NET_TEXT_SIZE = ADDR_TEXT_SIZE + 4 };
 
 /* Reads "192.0.2.1", "2001:db8::1", also "IPv6:2001:db8::1" and either in square brackets.
  * False for anything else; *addr is then ADDR_NONE. */
@@ -55,6 +55,9 @@ bool addr_is_loopback(const struct addr *addr);
  * bits out of range.  Host bits that are set are cleared, and *had_host_bits (may be NULL) says so.
  */
 bool net_parse(const char *text, struct net *net, bool *had_host_bits);
+
+/* Writes "192.0.2.0/24", "192.0.2.1/32"; returns TEXT. */
+const char *net_format(const struct net *net, char text[NET_TEXT_SIZE]);
 
 bool net_contains(const struct net *net, const struct addr *addr);
 

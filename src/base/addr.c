@@ -218,7 +218,7 @@ const char *addr_reverse(const struct addr *addr, char text[ADDR_REVERSE_SIZE])
 
     text[0] = '\0';
     if (addr->family == ADDR_IPV4)
-        snprintf(text, ADDR_REVERSE_SIZE, "%u.%u.%u.%u", b[3], b[2], b[1], b[0]);
+        format_ipv4((const uint8_t[]){b[3], b[2], b[1], b[0]}, text);
     if (addr->family != ADDR_IPV6)
         return text;
     /* RFC 5782 2.4: the low nibble of the last octet comes first. */
@@ -282,6 +282,17 @@ bool net_parse(const char *text, struct net *net, bool *had_host_bits)
     if (had_host_bits != NULL)
         *had_host_bits = !addr_equal(&net->addr, &addr);
     return true;
+}
+
+const char *net_format(const struct net *net, char text[NET_TEXT_SIZE])
+{
+    char *end;
+
+    addr_format(&net->addr, text);
+    end = text + strlen(text);
+    *end++ = '/';
+    *format_octet(end, net->bits) = '\0';
+    return text;
 }
 
 bool net_contains(const struct net *net, const struct addr *addr)

@@ -9,7 +9,7 @@
 
 #include <postern/arena.h>
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 240 };
 
 /* Room for MORE bytes and the NUL. */
 static void reserve(struct str *str, size_t more)

@@ -222,8 +222,8 @@ static void start_rdns(struct probe_run *run)
     work->claim = claimed_name(run);
     run->work = work;
     probe_ask(run,
-              arena_printf(run->scratch, "%s.%s", addr_reverse(client, reversed),
-                           client->family == ADDR_IPV4 ? "in-addr.arpa" : "ip6.arpa"),
+              arena_join(run->scratch, addr_reverse(client, reversed), ".",
+                         client->family == ADDR_IPV4 ? "in-addr.arpa" : "ip6.arpa"),
               DNS_PTR, got_ptr, 0);
 }
 

@@ -29,7 +29,7 @@ struct scan {
 static bool read_selector(struct scan *scan, const char *text)
 {
     struct dkim_signature *signature = scan->signature;
-    const char *whole = arena_printf(scan->arena, "%s%s%s", text, label, signature->domain);
+    const char *whole = arena_join(scan->arena, text, label, signature->domain);
     char name[DOMAIN_SIZE];
 
     if (strlen(text) > DKIM_FIELD_MAX || !domain_canonical(whole, strlen(whole), name))
@@ -49,7 +49,7 @@ static const char *read_names(struct scan *scan)
     if (d == NULL || !domain_canonical(d->value, d->value_length, name))
         return d == NULL ? "has no d=" : "has a d= that is no domain name";
     scan->signature->domain = arena_strdup(scan->arena, name);
-    scan->signature->identity = arena_printf(scan->arena, "@%s", name);
+    scan->signature->identity = arena_join(scan->arena, "@", name, "");
     if (s == NULL || s->value_length == 0)
         return "has no s=";
     if (!read_selector(scan, arena_strndup(scan->arena, s->value, s->value_length)))

@@ -130,11 +130,10 @@ enum { TAG_EXISTENCE = LOOKUPS_MAX };
 
 static void proceed(struct probe_run *run);
 
-static void got(struct probe_run *run, const struct dns_answer *answer, uintptr_t tag)
+static void take_answer(struct probe_run *run, const struct dns_answer *answer, uintptr_t tag)
 {
     struct dmarc_work *work = run->work;
 
-    work->pending--;
     if (tag == TAG_EXISTENCE) { /* RFC 9989 3.2.13: any answer but NXDOMAIN shows that it exists */
         if (answer->status != DNS_FAULT)
             work->exists = answer->status == DNS_NO_NAME ? NO : YES;
@@ -142,7 +141,27 @@ static void got(struct probe_run *run, const struct dns_answer *answer, uintptr_
         work->lookups[tag].answer = dmarc_answer_read(run->arena, answer);
         work->lookups[tag].answered = true;
     }
+}
+
+static void got(struct probe_run *run, const struct dns_answer *answer, uintptr_t tag)
+{
+    struct dmarc_work *work = run->work;
+
+    work->pending--;
+    take_answer(run, answer, tag);
     proceed(run);
+}
+
+static void ask(struct probe_run *run, const char *name, enum dns_type type, uintptr_t tag)
+{
+    struct dmarc_work *work = run->work;
+    const struct dns_answer *answer = probe_look_up(run, name, type, got, tag);
+
+    if (answer != NULL)
+        take_answer(run, answer, tag);
+    else
+        work->pending++;
+    dns_answer_unref(answer);
 }
 
 /* The lookup of NAME, which is begun when no walk has asked for it before. */
@@ -157,8 +176,7 @@ static const struct dmarc_lookup *look_up(struct probe_run *run, const char *nam
             return &work->lookups[i];
     lookup = &work->lookups[work->lookup_count++];
     lookup->name = arena_strdup(run->arena, name);
-    work->pending++;
-    probe_ask(run, lookup->name, DNS_TXT, got, i);
+    ask(run, lookup->name, DNS_TXT, i);
     return lookup;
 }
 
@@ -189,8 +207,7 @@ static void author_is_over(struct probe_run *run)
     if (work->lookups[0].answer.status != DNS_NO_NAME) {
         work->exists = YES;
     } else if (dmarc_asks_existence(work)) {
-        work->pending++;
-        probe_ask(run, work->domain, DNS_A, got, TAG_EXISTENCE);
+        ask(run, work->domain, DNS_A, TAG_EXISTENCE);
     }
 }
 

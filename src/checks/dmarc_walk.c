@@ -2,7 +2,6 @@
 #include "dmarc_walk.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <postern/arena.h>
@@ -48,7 +47,7 @@ const char *dmarc_walk_next(const struct dmarc_walk *walk, char name[DMARC_NAME_
 {
     if (walk->target == NULL)
         return NULL;
-    snprintf(name, DMARC_NAME_SIZE, "_dmarc.%s", walk->target);
+    stpcpy(stpcpy(name, "_dmarc."), walk->target);
     return name;
 }
 

@@ -295,7 +295,7 @@ const char *spf_eval_path(const struct spf_guard *guard)
     const struct spf_frame *frame;
 
     for (frame = guard->frame; frame != NULL && frame->parent != NULL; frame = frame->parent)
-        path = arena_printf(guard->arena, "%s > %s", frame->by->shown, path);
+        path = arena_join(guard->arena, frame->by->shown, " > ", path);
     return path;
 }
 

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,16 +22,33 @@ enum { MARK_SIZE = 32 };
 
 /* ---- marks ---- */
 
+/* Writes NUMBER, which counts frames or terms, behind LETTER; returns where its NUL is. */
+static char *put_number(char *at, char letter, size_t number)
+{
+    char digits[24];
+    size_t count = 0;
+
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    *at++ = letter;
+    while (count > 0)
+        *at++ = digits[--count];
+    *at = '\0';
+    return at;
+}
+
 static void mark_host(char mark[MARK_SIZE], size_t number)
 {
-    snprintf(mark, MARK_SIZE, "h%zu.spf", number);
+    stpcpy(put_number(mark, 'h', number), ".spf");
 }
 
 static void mark_step(char mark[MARK_SIZE], const struct spf_guard *guard,
                       const struct spf_frame *frame, const struct spf_step *step)
 {
-    snprintf(mark, MARK_SIZE, "t%zu-%zu.spf", (size_t)(frame - guard->frames),
-             (size_t)(step - frame->record->steps));
+    char *at = put_number(mark, 't', (size_t)(frame - guard->frames));
+
+    stpcpy(put_number(at, '-', (size_t)(step - frame->record->steps)), ".spf");
 }
 
 /* libspf2 has come to the term with this mark. */

@@ -117,7 +117,8 @@ static const char *slot_key(struct arena *arena, const char *name)
 
 struct wiring *wiring_new(struct config *config)
 {
-    static const char *const shown[] = {"client.ip", "client.name", "helo", "sender", "rcpt"};
+    static const char *const shown[] = {"client.ip", "client.name", "helo",
+                                        "sender",    "rcpt",        "listener"};
     struct arena *arena = arena_new();
     struct wiring *wiring = arena_alloc(arena, sizeof(*wiring));
     size_t slots = config->policy->layout->count;

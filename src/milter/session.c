@@ -180,7 +180,7 @@ static void plan_changes(struct session *session, const struct action *action)
     for (size_t i = action->header_count; i-- > 0;) {
         const char *value = action->headers[i].value;
         if (session->leading_space)
-            value = arena_printf(session->arena, " %s", value);
+            value = arena_join(session->arena, " ", value, "");
         add_change(answer, changes, CHANGE_INSERT, action->headers[i].name, value, 0);
     }
     if (action->kind == ACTION_QUARANTINE)
@@ -380,7 +380,7 @@ void session_header(struct session *session, const char *name, const char *value
     } else {
         /* The MTA took one blank away; nearly always there was one. */
         arena_reset(session->arena);
-        engine_header(session->engine, name, arena_printf(session->arena, " %s", value));
+        engine_header(session->engine, name, arena_join(session->arena, " ", value, ""));
     }
 }
 

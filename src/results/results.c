@@ -164,7 +164,7 @@ static void begin(struct writer *writer, unsigned method, const char *result)
     /* The ';' before a method stands at the end of the line above. */
     str_add_char(&writer->folded.text, ';');
     folded_break(&writer->folded);
-    folded_word(&writer->folded, arena_printf(writer->arena, "%s=%s", word, result));
+    folded_word(&writer->folded, arena_join(writer->arena, word, "=", result));
     writer->first = false;
 }
 

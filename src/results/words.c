@@ -35,12 +35,13 @@ void folded_word(struct folded *folded, const char *word)
 /* MIME tokens have no tspecials, but a value may be an address. */
 static bool is_token(const char *value)
 {
-    static const char odd[] = "()<>,;:\\\"/[]?= ";
-    const char *c = value;
+    static const char odd[] = "()<>,;:\\\"/[]?=";
+    size_t length = strcspn(value, odd);
 
-    while (*c > ' ' && *c < 0x7f && strchr(odd, *c) == NULL)
-        c++;
-    return c > value && *c == '\0';
+    for (size_t i = 0; i < length; i++)
+        if (value[i] <= ' ' || value[i] >= 0x7f)
+            return false;
+    return length > 0 && value[length] == '\0';
 }
 
 static void add_quoted(struct str *text, const char *value)

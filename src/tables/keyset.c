@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "keyset.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <postern/arena.h>
+#include <postern/clock.h>
 #include <postern/hash.h>
 
 enum {
     SAME_KEY_MAX = 16, /* entries of one key that differ in their dates */
     ENTRY_GUESS = 40,  /* bytes of text an entry takes, to begin with */
-    NET_TEXT_SIZE = ADDR_TEXT_SIZE + 4,
 };
 
 /*
@@ -188,11 +187,10 @@ bool keyset_find(const struct keyset *set, const char *key, int32_t today, struc
 static bool find_net(const struct keyset *set, const struct addr *addr, unsigned bits,
                      int32_t today, struct keyset_hit *hit)
 {
-    char text[ADDR_TEXT_SIZE], net[NET_TEXT_SIZE];
-    struct addr masked = addr_mask(addr, bits);
+    const struct net net = {addr_mask(addr, bits), (uint8_t)bits};
+    char text[NET_TEXT_SIZE];
 
-    snprintf(net, sizeof(net), "%s/%u", addr_format(&masked, text), bits);
-    return keyset_find(set, net, today, hit);
+    return keyset_find(set, net_format(&net, text), today, hit);
 }
 
 /* Cuts the last part off the text of an address. */
@@ -279,10 +277,11 @@ void keyset_backend_free(void *image)
 enum table_status keyset_backend_find(const void *image, const struct table_probe *probe,
                                       struct table_answer *answer)
 {
+    const struct keyset *set = image;
+    const int32_t today = set->dated > 0 ? clock_day(probe->now) : 0;
     struct keyset_hit hit;
-    bool found = probe->form == PROBE_ADDR
-                     ? keyset_find_addr(image, probe->addr, probe->today, &hit)
-                     : keyset_find(image, probe->text, probe->today, &hit);
+    bool found = probe->form == PROBE_ADDR ? keyset_find_addr(set, probe->addr, today, &hit)
+                                           : keyset_find(set, probe->text, today, &hit);
 
     if (!found)
         return TABLE_ABSENT;

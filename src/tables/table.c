@@ -349,7 +349,7 @@ struct table_answer table_find(struct table *table, const struct table_key *key,
 
     lookup.image = image;
     lookup.probe.arena = arena;
-    lookup.probe.today = clock_day(clock_wall());
+    lookup.probe.now = clock_wall();
     keys_walk(key, table->backend->whole_keys, arena, probe_image, &lookup);
     if (lookup.answer.status == TABLE_UNAVAILABLE)
         lookup.answer.problem =

@@ -2,6 +2,8 @@
 #ifndef POSTERN_TABLE_BACKEND_H
 #define POSTERN_TABLE_BACKEND_H
 
+#include <time.h>
+
 #include <postern/str.h>
 #include <postern/table.h>
 
@@ -27,7 +29,7 @@ struct table_probe {
     enum probe_form form;
     const char *text;        /* lower case, unless the backend takes whole keys */
     const struct addr *addr; /* PROBE_ADDR; else NULL */
-    int32_t today;           /* yyyymmdd, for entries that expire; the local day */
+    time_t now;              /* for entries that expire */
     struct arena *arena;     /* for the answer */
 };
 

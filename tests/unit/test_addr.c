@@ -284,7 +284,7 @@ static void test_net_parse(void **state)
         {"2001:db8::/129", NULL, 0, false},
         {"example.org/24", NULL, 0, false},
     };
-    char text[ADDR_TEXT_SIZE];
+    char text[ADDR_TEXT_SIZE], whole[NET_TEXT_SIZE];
     struct net net;
     bool had, good;
     size_t i;
@@ -300,6 +300,10 @@ static void test_net_parse(void **state)
             continue;
         assert_string_equal(addr_format(&net.addr, text), rows[i].addr);
         assert_int_equal(net.bits, rows[i].bits);
+        net_format(&net, whole);
+        assert_memory_equal(whole, text, strlen(text));
+        snprintf(text, sizeof(text), "/%u", rows[i].bits);
+        assert_string_equal(strchr(whole, '/'), text);
     }
 }
 
