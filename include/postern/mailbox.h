@@ -29,7 +29,8 @@ struct mailbox {
     bool well_formed;
 };
 
-enum { MAILBOX_MAX = 1024 }; /* longer input is cut there and not well formed */
+/* Longer input is cut to this, before its domain, and not well formed. */
+enum { MAILBOX_MAX = 1024 };
 
 /* Reads TEXT: "<a@example.org>", "a@example.org", "<>", "<@relay:a@example.org>", "<\"a\"@b>",
  * "<bob@example.org.>", "<postmaster>".  Never fails: hostile input gives a mailbox that is not

@@ -238,18 +238,32 @@ static void read_domain(struct arena *arena, struct span span, struct mailbox *m
         mailbox->address = arena_printf(arena, "%s@", mailbox->address);
 }
 
+/* TEXT, of which the middle is left out where it is too long: an MTA may well take an address with
+ * a local part of two thousand octets, and its domain counts for us as it does there. */
+static struct span shorten(struct arena *arena, const char *text, bool *good)
+{
+    size_t length = strnlen(text, MAILBOX_MAX + 1);
+    const char *at = length > MAILBOX_MAX ? strrchr(text, '@') : NULL;
+    size_t tail = at != NULL ? strlen(at) : 0;
+    char *copy;
+
+    if (length > MAILBOX_MAX) {
+        *good = false;
+        length = MAILBOX_MAX;
+    }
+    copy = arena_strndup(arena, text, length);
+    if (tail > 0 && tail <= MAILBOX_MAX / 2)
+        memcpy(copy + length - tail, at, tail);
+    return (struct span){copy, length};
+}
+
 struct mailbox mailbox_parse(struct arena *arena, const char *text)
 {
     struct mailbox mailbox = {
         .sent = "", .address = "", .local = "", .domain = "", .literal = "", .well_formed = true};
-    struct span span = {text, strnlen(text, MAILBOX_MAX + 1)};
+    struct span span = shorten(arena, text, &mailbox.well_formed);
     size_t at;
 
-    if (span.length > MAILBOX_MAX) {
-        span.length = MAILBOX_MAX;
-        mailbox.well_formed = false;
-    }
-    span.at = arena_strndup(arena, text, span.length);
     span = strip_angles(strip_space(span, &mailbox.well_formed), &mailbox.well_formed);
     mailbox.sent = arena_strndup(arena, span.at, span.length);
     /* A local program may hand over an empty sender without brackets. */

@@ -146,6 +146,13 @@ def _(mx):
             has(reply.text, "fail.example", odd)
 
 
+@case("a sender of two thousand octets has a domain, too")
+def _():
+    for local in ("x" * 1020, "x" * 1900, '"%s"' % ("x" * 1100)):
+        reply, record = rcpt(local + "@fail.example")
+        same((reply.code, record["spf.domain"]), (550, "fail.example"))
+
+
 @case("pass, softfail, neutral and none go on")
 def _():
     for domain, result, term in (("pass", "pass", "ip4:203.0.113.0/24"), ("soft", "softfail", "~all"), ("neutral", "neutral", "?all"),

@@ -214,12 +214,31 @@ static void test_too_long(void **state)
     got = mailbox_parse(arena, text);
     assert_false(got.well_formed);
     assert_int_equal(strlen(got.sent), MAILBOX_MAX);
+    assert_string_equal(got.domain, "x.example");
+    assert_int_equal(strlen(got.local), MAILBOX_MAX - 10);
     /* At the limit itself nothing is cut. */
     got = mailbox_parse(arena, text + 100000 - MAILBOX_MAX);
     assert_true(got.well_formed);
     assert_string_equal(got.domain, "x.example");
     got = mailbox_parse(arena, text + 100000 - MAILBOX_MAX - 1);
     assert_false(got.well_formed);
+    assert_string_equal(got.domain, "x.example");
+    /* A quote that is never closed, and brackets. */
+    memcpy(text, "<\"", 2);
+    memcpy(text + 100000 - 12, "\"@x.example>", 12);
+    got = mailbox_parse(arena, text);
+    assert_false(got.well_formed);
+    assert_string_equal(got.domain, "x.example");
+    /* What is too long behind the '@', or has none. */
+    text[1] = '@';
+    text[100000 - 11] = 'a';
+    got = mailbox_parse(arena, text);
+    assert_false(got.well_formed);
+    assert_string_equal(got.domain, "");
+    text[1] = 'a';
+    got = mailbox_parse(arena, text);
+    assert_false(got.well_formed);
+    assert_int_equal(strlen(got.local), MAILBOX_MAX - 1);
     free(text);
     arena_free(arena);
 }
