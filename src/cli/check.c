@@ -41,9 +41,9 @@ static void warn(const struct block_head *block, const char *kind, const char *f
 /* What would keep the daemon from making its socket, as far as it can be seen from here. */
 static void warn_of_socket(const struct listen_options *listen)
 {
-    const char *path = strchr(listen->socket, '/');
+    const char *path = cli_socket_path(listen);
     struct stat status;
-    if (strncmp(listen->socket, "unix:", 5) != 0 || path == NULL)
+    if (path == NULL)
         return;
     struct arena *arena = arena_new();
     const char *slash = strrchr(path, '/');

@@ -114,9 +114,8 @@ static void look_at_sockets(struct eyes *eyes)
     const struct block_head *head =
         eyes->config->listens != NULL ? &eyes->config->listens->head : NULL;
     for (; head != NULL; head = head->next) {
-        const char *socket = ((const struct listen_options *)(const void *)head)->socket;
-        const char *path = strchr(socket, '/');
-        if (strncmp(socket, "unix:", 5) == 0 && path != NULL)
+        const char *path = cli_socket_path((const struct listen_options *)(const void *)head);
+        if (path != NULL)
             look_at_folder(eyes, &head->at, "the socket's folder", folder_of(eyes, path));
     }
 }

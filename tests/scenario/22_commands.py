@@ -251,6 +251,8 @@ def _():
         else:
             matches(err, r"^\S+/socket\.conf:1: warning: listen mx: [^\n]*\n$")
             has(err, words)
+    status, _, err = command("check", "-c", write(PLACE + "/../socket.conf", text.replace("unix:", "local:") % ("/nonexistent/x.sock", "")))
+    has(err, "the socket's folder /nonexistent: No such file")
     text = 'listen mx { socket unix:%s/x.sock; }\nrule r { when true; accept; }\naudit { to file:%s; }\n'
     for path, words in (("/nonexistent/records", "the folder /nonexistent: No such file"), (CONF + "/records", "is no folder"), (PLACE + "/records", "")):
         status, _, err = command("check", "-c", write(PLACE + "/../audit.conf", text % (PLACE, path)))
