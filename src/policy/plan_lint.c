@@ -268,6 +268,45 @@ static void lint_silent(struct lint *lint)
     }
 }
 
+/* Of how many steps of comparison the longest policy is worth: some milliseconds. */
+enum { STEPS_MAX = 500000 };
+
+/* The first rule that decides all mail for which RULE is true; NULL where none is seen. */
+static const struct rule *find_shadow(const struct lint *lint, const struct rule *rule,
+                                      unsigned *steps)
+{
+    for (uint32_t i = 0; i<rule->index && * steps> 0; i++) {
+        const struct rule *above = &lint->policy->rules[i];
+        bool meets_all = !replies(above) || above->local || (replies(rule) && !rule->local);
+
+        if (plan_holds(above, lint->today) && above->until == 0 && above->share == 100 &&
+            meets_all && cond_constant(above->when) == CONSTANT_NOT &&
+            cond_implies(lint->policy->layout, rule->when, above->when, steps))
+            return above;
+    }
+    return NULL;
+}
+
+/* Mostly a copy, or the wrong order: score >= 5 below score >= 3. */
+static void lint_shadows(struct lint *lint)
+{
+    unsigned steps = STEPS_MAX;
+
+    for (size_t i = 1; i < lint->policy->rule_count; i++) {
+        const struct rule *rule = &lint->policy->rules[i];
+        const struct rule *above;
+
+        if (plan_ended(rule, lint->today) || cond_constant(rule->when) != CONSTANT_NOT)
+            continue;
+        above = find_shadow(lint, rule, &steps);
+        if (above != NULL)
+            builder_warning(lint->builder, &rule->at,
+                            "rule '%s' can never speak: wherever it is true, rule '%s' (%s) above "
+                            "it is true, too",
+                            rule->name, above->name, place_text(lint->builder->arena, &above->at));
+    }
+}
+
 /* A PTR record says whatever its owner writes; client.name is what the forward lookup has
  * confirmed. */
 static void lint_ptr(struct lint *lint, const struct rule *rule)
@@ -312,4 +351,5 @@ void plan_lint(struct policy_builder *builder, const struct policy *policy, int3
     }
     lint_unavailable(&lint);
     lint_silent(&lint);
+    lint_shadows(&lint);
 }

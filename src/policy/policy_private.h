@@ -157,6 +157,14 @@ const struct cond *plan_fault_word(const struct layout *layout, const struct con
 void plan_lint_faults(struct policy_builder *builder, const struct policy *policy,
                       const struct rule *rule, int32_t today);
 
+/* ---- implies.c ---- */
+
+/* Whether UPPER is true wherever LOWER is, and LOWER false wherever UPPER is, as far as their form
+ * shows it; both resolved.  False, too, when *STEPS, which is counted down, is used up: two
+ * conditions of N nodes can take N * N of them. */
+bool cond_implies(const struct layout *layout, const struct cond *lower, const struct cond *upper,
+                  unsigned *steps);
+
 /* ---- plan_lint.c ---- */
 void plan_lint(struct policy_builder *builder, const struct policy *policy, int32_t today);
 

@@ -385,6 +385,59 @@ static void test_silent_rules(void **state)
     check_messages(rows, sizeof(rows) / sizeof(rows[0]), false);
 }
 
+#define X(condition) "rule x { when " condition "; accept; } "
+#define Y(condition) "rule y { when " condition "; reply 550 5.7.1 \"y\"; }"
+#define SHADOWED                                                                                   \
+    "rule 'y' can never speak: wherever it is true, rule 'x' (test.conf:1) above it is true, too"
+
+static void test_shadows(void **state)
+{
+    static const struct message_row rows[] = {
+        {X("helo == a") Y("helo == a"), SHADOWED},
+        {X("sender.local == A") Y("sender.local == a and client.local"), SHADOWED},
+        {X("helo == a and client.local") Y("helo == a"), NULL},
+        {X("helo == a or client.local") Y("helo == a"), SHADOWED},
+        {X("helo == a") Y("helo == a or client.local"), NULL},
+        {X("helo == a or helo == b") Y("helo in { b, a }"), NULL}, /* not seen */
+        {X("helo in { b, a, c }") Y("helo == a or helo == b"), SHADOWED},
+        {X("helo in { b, a }") Y("helo in { a, b, c }"), NULL},
+        {X("not helo in { a, b }") Y("not helo in { a, b, c }"), SHADOWED},
+        {X("not helo in { a, b, c }") Y("not helo in { a, b }"), NULL},
+        {X("not helo == a") Y("not (helo == a or client.local)"), SHADOWED},
+        {X("helo == a") Y("not helo == a"), NULL},
+        {X("dnsbl.score >= 3") Y("dnsbl.score >= 5"), SHADOWED},
+        {X("dnsbl.score >= 5") Y("dnsbl.score >= 3"), NULL},
+        {X("dnsbl.score > 3") Y("dnsbl.score >= 4"), SHADOWED},
+        {X("dnsbl.score > 4") Y("dnsbl.score >= 4"), NULL},
+        {X("dnsbl.score <= 3") Y("dnsbl.score < 4"), SHADOWED},
+        {X("dnsbl.score < 3") Y("dnsbl.score <= 3"), NULL},
+        {X("dnsbl.score < 3") Y("dnsbl.score == 2"), SHADOWED},
+        {X("dnsbl.score < 3") Y("dnsbl.score > 1"), NULL},
+        {X("dnsbl.score == 2") Y("dnsbl.score >= 2"), NULL},
+        {X("dnsbl.score > 9223372036854775806") Y("dnsbl.score >= 9223372036854775807"), SHADOWED},
+        {X("client.ip in { 192.0.2.0/24 }") Y("client.ip == 192.0.2.1"), SHADOWED},
+        {X("client.ip in { 192.0.2.0/24 }") Y("client.ip in { 192.0.0.0/16 }"), NULL},
+        {X("client.ip in { 0.0.0.0/0 }") Y("client.ip == 2001:db8::1"), NULL},
+        {X("client.ip in trusted") Y("client.ip in trusted and helo == a"), SHADOWED},
+        {X("client.ip in trusted") Y("sender in trusted"), NULL},
+        {X("spf.result in { fail, softfail }") Y("spf.result == fail"), SHADOWED},
+        {"condition c { helo == a } " X("c") Y("client.local and c"), SHADOWED},
+        /* Who does not decide hides nothing. */
+        {"rule x { when helo == a; accept; observe; } " Y("helo == a"), NULL},
+        {"rule x { when helo == a; accept; share 50%; } " Y("helo == a"), NULL},
+        {"rule x { when helo == a; accept; until 2026-12-31; } " Y("helo == a"), NULL},
+        {"rule x { when helo == a; header \"X-A: b\"; } " Y("helo == a"), NULL},
+        {X("helo == a") Y("helo == a") "disable x;", NULL},
+        /* Local submissions meet no reply. */
+        {"rule x { when helo == a; reply 550 5.7.1 \"x\"; } " Y("helo == a"), SHADOWED},
+        {"rule x { when helo == a; reply 550 5.7.1 \"x\"; } rule y { when helo == a; accept; }",
+         NULL},
+    };
+
+    (void)state;
+    check_messages(rows, sizeof(rows) / sizeof(rows[0]), false);
+}
+
 static void test_deferrals(void **state)
 {
     static const struct message_row rows[] = {
@@ -435,12 +488,19 @@ static void test_unused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stages),           cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_summary),          cmocka_unit_test(test_521),
-        cmocka_unit_test(test_unavailable),      cmocka_unit_test(test_held),
-        cmocka_unit_test(test_refusal_in_fault), cmocka_unit_test(test_silent_rules),
-        cmocka_unit_test(test_deferrals),        cmocka_unit_test(test_claims),
-        cmocka_unit_test(test_unused),           cmocka_unit_test(test_exemption_in_fault),
+        cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_521),
+        cmocka_unit_test(test_unavailable),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_refusal_in_fault),
+        cmocka_unit_test(test_silent_rules),
+        cmocka_unit_test(test_shadows),
+        cmocka_unit_test(test_deferrals),
+        cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_unused),
+        cmocka_unit_test(test_exemption_in_fault),
         cmocka_unit_test(test_no_rule),
     };
 
