@@ -17,10 +17,14 @@ struct arena;
 /* A new, empty arena.  Never NULL. */
 struct arena *arena_new(void);
 
+/* The same for what takes about TYPICAL bytes, which are asked of malloc(3) together when the first
+ * of them is, and given back by arena_reset(). */
+struct arena *arena_new_for(size_t typical);
+
 /* Frees the arena and all that was allocated from it.  arena_free(NULL) is fine. */
 void arena_free(struct arena *arena);
 
-/* Forgets all allocations, keeps one chunk for the next use. */
+/* Forgets all allocations, keeps one small chunk for the next use. */
 void arena_reset(struct arena *arena);
 
 /* SIZE bytes, zeroed, aligned for any type; a unique pointer even for 0.  Never NULL. */

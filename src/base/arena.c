@@ -29,6 +29,7 @@ struct chunk {
 struct arena {
     struct chunk *chunks; /* the head is the one with room */
     size_t used;
+    size_t typical; /* of the first chunk; 0: as others */
     unsigned grown; /* chunks so far, up to GROWN_MAX */
 };
 
@@ -38,9 +39,16 @@ enum { ALIGNMENT = alignof(max_align_t) };
  * may be thousands of them.  With its head and malloc's own, a full-grown chunk fills two pages. */
 enum { FIRST_CHUNK = 1024, GROWN_KEPT = 1, GROWN_MAX = 4 };
 
+enum { SMALL = 1024 };
+
 static size_t chunk_size(unsigned grown)
 {
     return ((size_t)FIRST_CHUNK << (grown > 1 ? grown - 1 : 0)) - sizeof(struct chunk) - 16;
+}
+
+static size_t next_size(const struct arena *arena)
+{
+    return arena->chunks == NULL && arena->typical > 0 ? arena->typical : chunk_size(arena->grown);
 }
 
 /* The machine has no memory: a mail policy daemon that limps is worse than one that is restarted.
@@ -66,6 +74,9 @@ void *xcalloc(size_t count, size_t size)
 
     if (count == 0 || size == 0)
         count = size = 1;
+    /* calloc(3) of glibc takes nothing from the cache of small pieces that each thread has. */
+    if (count <= SMALL / size)
+        return memset(xmalloc(count * size), 0, count * size);
     memory = calloc(count, size);
     if (memory == NULL)
         out_of_memory(size);
@@ -111,6 +122,14 @@ static void chunk_free(struct chunk *chunk)
 struct arena *arena_new(void)
 {
     return xcalloc(1, sizeof(struct arena));
+}
+
+struct arena *arena_new_for(size_t typical)
+{
+    struct arena *arena = arena_new();
+
+    arena->typical = typical;
+    return arena;
 }
 
 void arena_reset(struct arena *arena)
@@ -162,8 +181,8 @@ static struct chunk *chunk_with_room(struct arena *arena, size_t size)
 
     if (head != NULL && head->size - head->used >= size)
         return head;
-    own = size > chunk_size(arena->grown) / 4;
-    chunk = chunk_new(own ? size : chunk_size(arena->grown));
+    own = size > next_size(arena) / 4;
+    chunk = chunk_new(own ? size : next_size(arena));
     if (!own && arena->grown < GROWN_MAX)
         arena->grown++;
     if (own) {

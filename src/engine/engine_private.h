@@ -25,7 +25,13 @@ enum {
     SPLITS_MAX = 5,          /* recipients of one session refused with 452 4.5.3 */
     REMOVALS_MAX = 200,      /* fields; the MTA walks the whole header for each */
     SPLIT_ENTRIES = 10000,
-    SPARE_ARENAS = 2, /* kept by a session */
+    SPARE_ARENAS = 2, /* kept by a session, for recipients */
+    /* What a signed message of one recipient takes with all checks: together, since each piece
+     * costs more than using it does. */
+    TRANSACTION_TYPICAL = 20 * 1024,
+    MESSAGE_TYPICAL = 12 * 1024,
+    SPEECH_TYPICAL = 6 * 1024,
+    SCRATCH_TYPICAL = 4 * 1024,
     SPLIT_DAY_MS = 24 * 60 * 60 * 1000,
 };
 
@@ -220,7 +226,7 @@ struct engine_session {
     bool marked;
     uint8_t *settled;                     /* per rule: as in struct view */
     struct question *ready, **ready_tail; /* questions whose answer was known at once */
-    struct arena *spare[SPARE_ARENAS];    /* of recipients and messages, for the next ones */
+    struct arena *spare[SPARE_ARENAS];    /* of recipients, for the next ones */
     struct arena *scratch;
     struct arena *speech; /* action and records of the last stage */
     struct wait wait;

@@ -281,7 +281,7 @@ static struct arena *scratch_of(struct span *span, enum span_kind kind)
     if (kind >= SPAN_TRANSACTION)
         return span->arena;
     if (span->scratch == NULL)
-        span->scratch = arena_new();
+        span->scratch = arena_new_for(SCRATCH_TYPICAL);
     return span->scratch;
 }
 

@@ -31,9 +31,10 @@ struct engine_session *session_new(struct engine *engine, struct wiring *wiring,
     pthread_mutex_init(&session->lock, NULL);
     pthread_cond_init(&session->recorded, NULL);
     for (int i = 0; i < SESSION_SPANS; i++)
-        session->spans[i].arena = arena_new();
+        session->spans[i].arena =
+            i == SPAN_TRANSACTION ? arena_new_for(TRANSACTION_TYPICAL) : arena_new();
     session->scratch = arena_new();
-    session->speech = arena_new();
+    session->speech = arena_new_for(SPEECH_TYPICAL);
     session->ready_tail = &session->ready;
     session->record_tail = &session->records;
     session->tx.qid = "";

@@ -61,7 +61,7 @@ void streams_open(struct engine_session *session)
     if (!tx->open || tx->message != NULL || count == 0)
         return;
     session_take_last(session);
-    arena = session_arena(session);
+    arena = arena_new_for(MESSAGE_TYPICAL);
     tx->message = arena_alloc(arena, sizeof(*tx->message) + count * sizeof(struct open_stream));
     tx->message->arena = arena;
     tx->message->inputs = session->inputs;
@@ -142,5 +142,5 @@ void streams_close(struct engine_session *session)
     for (size_t i = 0; i < session->wiring->stream_count; i++)
         if (message->streams[i].stream != NULL && session->wiring->streams[i].stream->close != NULL)
             session->wiring->streams[i].stream->close(message->streams[i].stream);
-    session_spare(session, message->arena);
+    arena_free(message->arena);
 }
