@@ -275,8 +275,9 @@ enum { STEPS_MAX = 500000 };
 static const struct rule *find_shadow(const struct lint *lint, const struct rule *rule,
                                       unsigned *steps)
 {
-    for (uint32_t i = 0; i<rule->index && * steps> 0; i++) {
-        const struct rule *above = &lint->policy->rules[i];
+    const struct rule *above = lint->policy->rules;
+
+    for (; above != rule && *steps != 0; above++) {
         bool meets_all = !replies(above) || above->local || (replies(rule) && !rule->local);
 
         if (plan_holds(above, lint->today) && above->until == 0 && above->share == 100 &&
