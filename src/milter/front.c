@@ -88,10 +88,12 @@ static void check_listen(const struct front_kind *kind, const struct config *con
         return;
     }
     for (const struct block_head *head = &config->listens->head; head != &listen->head;
-         head = head->next)
-        if (strcmp(((const struct listen_options *)(const void *)head)->socket, listen->socket) ==
-            0)
+         head = head->next) {
+        struct socket_name other =
+            socket_parse(((const struct listen_options *)(const void *)head)->socket);
+        if (socket_same(&other, &name))
             diag_error(diag, socket_place(listen), "listen %s has the same socket", head->name);
+    }
     check_reach(kind, listen, &name, diag);
 }
 

@@ -83,6 +83,8 @@ static struct socket_name parse_inet(enum socket_kind kind, const char *text)
     if (!addr_parse(name.host, &addr))
         return bad("the host of an inet socket must be an address");
     name.kind = addr.family == ADDR_IPV6 ? SOCKET_INET6 : SOCKET_INET;
+    char written[ADDR_TEXT_SIZE];
+    snprintf(name.host, sizeof(name.host), "%s", addr_format(&addr, written));
     return name;
 }
 
@@ -104,6 +106,12 @@ struct socket_name socket_parse(const char *text)
         return (struct socket_name){.kind = SOCKET_FD, .fd = (int)fd};
     }
     return bad("a socket is written unix:PATH, inet:HOST:PORT, inet6:[HOST]:PORT or fd:NUMBER");
+}
+
+bool socket_same(const struct socket_name *one, const struct socket_name *other)
+{
+    return one->kind == other->kind && strcmp(one->path, other->path) == 0 &&
+           strcmp(one->host, other->host) == 0 && one->port == other->port && one->fd == other->fd;
 }
 
 void socket_libmilter_name(const struct socket_name *name, char *out, size_t size)

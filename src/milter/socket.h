@@ -23,6 +23,9 @@ struct socket_name {
  * "fd:N". */
 struct socket_name socket_parse(const char *text);
 
+/* Whether both are the same socket, however each is written. */
+bool socket_same(const struct socket_name *one, const struct socket_name *other);
+
 /* The same for smfi_setconn(3). */
 void socket_libmilter_name(const struct socket_name *name, char *out, size_t size);
 

@@ -230,6 +230,9 @@ def _():
         ("wire", "listen a { socket unix:/a;\nallow 127.0.0.1; }\n", 3, "allow is for inet sockets.*owner, group and perm"),
         ("wire", "listen a { socket inet:192.0.2.1:1;\nallow { 192.0.2.0/24;\n192.0.2.0/33; } }\n", 4, "'192.0.2.0/33' is no network"),
         ("wire", "listen a { socket unix:/a; }\nlisten b { socket unix:/a; }\n", 3, "listen a has the same socket"),
+        ("wire", "listen a { socket unix:/a; }\nlisten b { socket local:/a; }\n", 3, "listen a has the same socket"),
+        ("wire", "listen a { socket inet:localhost:1; }\nlisten b { socket inet:1@127.0.0.1; }\n", 3, "listen a has the same socket"),
+        ("wire", "listen a { socket inet6:[::1]:1; }\nlisten b { socket inet6:[0:0::1]:1; }\n", 3, "listen a has the same socket"),
         ("wire", "listen a { socket tcp:1; }\n", 2, "unix:PATH"),
     ]
     for front, text, line, words in rows:
