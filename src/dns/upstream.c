@@ -44,6 +44,8 @@ static const struct option options_always[] = {
      * five seconds and outlive a flush. */
     {"msg-cache-size:", "0"},
     {"msg-cache-slabs:", "1"},
+    /* It would be looked for there once for each name above the one that is asked for. */
+    {"harden-below-nxdomain:", "no"},
     {"rrset-cache-size:", "8m"},
     {"cache-max-ttl:", "86400"},
     {"cache-max-negative-ttl:", "300"},
