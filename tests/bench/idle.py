@@ -39,7 +39,7 @@ def measure(report, found, fronts, texts, place, options):
     probe = Daemon(conf, fronts[0])
     steps = negotiated(program, probe)
     probe.stop()
-    for at in range(1 if options.quick else 2):
+    for at in range(1 if options.quick else 3):
         for idle in LEVELS:
             again = at > 0 and not options.full  # the front whose targets these are
             makers = [lambda front=front: Daemon(conf, front)

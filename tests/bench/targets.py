@@ -99,7 +99,8 @@ def waiting(targets, front):
                 "after RCPT", one and one["wait_per_spoken_chain"], why)
     targets.add(front, "cold", "the same / longest chain of DNS alone",
                 one and one["wait_per_chain"],
-                "a key's name stands in the header, which comes after the reply to RCPT")
+                "a key's name stands in the header, which comes after the reply to RCPT; nothing "
+                "else waits for an answer that it does not need")
     targets.add(front, "at once", "%d such clients at once: mean wait / that of one" % latency.MANY,
                 many and one and many["mean_wait_ms"] / one["mean_wait_ms"],
                 many and one and "%.1f ms and %.1f ms; %d cold messages are %.0f ms of processor "
