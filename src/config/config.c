@@ -171,6 +171,9 @@ static void build_policy(struct reading *reading)
         policy_build(reading->builder, &names, config->speak_at == 0 ? STAGE_MAIL : STAGE_RCPT,
                      (enum mixed)config->mixed, clock_day(clock_wall()));
     config->policy = policy;
+    /* Never without a word: a daemon that runs must not take what is no policy. */
+    if (policy == NULL && diag_errors(reading->diag) == 0)
+        diag_error(reading->diag, NULL, "%s: the rules cannot be used", config->path);
     if (policy != NULL)
         config_compile_texts(reading, policy);
     if (policy != NULL && diag_errors(reading->diag) == 0)

@@ -76,4 +76,8 @@ void config_check_names(struct reading *reading)
         check_hostname(reading, config->hostname);
     if (config->help_url[0] != '\0')
         check_help_url(reading, config->help_url);
+    /* The daemon's own folder is another one than that of a command in a shell. */
+    if (config->state_dir[0] != '/')
+        diag_error(reading->diag, place_of(reading, "state_dir"),
+                   "state_dir '%s' must be named from / on", config->state_dir);
 }

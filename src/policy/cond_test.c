@@ -200,6 +200,16 @@ static struct cond *parse_in(struct policy_builder *builder, struct lexer *lexer
     return in_table(builder, subject, &table);
 }
 
+/* Whether the fact is a table of several columns, which no test can ask; reports it. */
+static bool is_rows(struct policy_builder *builder, slot_t slot, const struct token *name)
+{
+    if (slot_of(builder, slot)->type != FACT_ROWS)
+        return false;
+    builder_error(builder, &name->at,
+                  "'%s' is a table for records and explain; no condition can test it", name->text);
+    return true;
+}
+
 /* `"x" in SET-FACT`: the value is taken. */
 static struct cond *parse_has(struct policy_builder *builder, struct lexer *lexer,
                               const struct token *value)
@@ -222,6 +232,8 @@ static struct cond *parse_has(struct policy_builder *builder, struct lexer *lexe
                       builder_nearest(builder, name.text, false));
         return no_test(builder, &value->at);
     }
+    if (is_rows(builder, subject.slot, &name))
+        return no_test(builder, &value->at);
     if (slot_of(builder, subject.slot)->type != FACT_SET) {
         builder_error(builder, &name.at, "'%s' is no set; write '%s == \"%s\"'", name.text,
                       name.text, value->text);
@@ -301,11 +313,8 @@ static void find_subject(struct policy_builder *builder, const struct token *nam
     subject->unknown = subject->slot == SLOT_NONE;
     if (subject->unknown) {
         unknown_fact(builder, name);
-    } else if (slot_of(builder, subject->slot)->type == FACT_ROWS) {
-        builder_error(builder, &name->at,
-                      "'%s' is a table for records and explain; no condition can test it",
-                      name->text);
-        subject->unknown = true;
+    } else {
+        subject->unknown = is_rows(builder, subject->slot, name);
     }
 }
 
@@ -533,8 +542,10 @@ static struct cond *parse_word(struct policy_builder *builder, struct lexer *lex
         return NULL;
     }
     subject.slot = layout_find(builder->facts, word.text);
-    if (subject.slot != SLOT_NONE)
+    if (subject.slot != SLOT_NONE) {
+        subject.unknown = is_rows(builder, subject.slot, &word);
         return parse_rest(builder, lexer, &subject, false);
+    }
     return parse_other_word(builder, lexer, &word);
 }
 

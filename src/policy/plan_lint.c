@@ -281,8 +281,8 @@ static const struct rule *find_shadow(const struct lint *lint, const struct rule
         bool meets_all = !replies(above) || above->local || (replies(rule) && !rule->local);
 
         if (plan_holds(above, lint->today) && above->until == 0 && above->share == 100 &&
-            meets_all && cond_constant(above->when) == CONSTANT_NOT &&
-            cond_implies(lint->policy->layout, rule->when, above->when, steps))
+            meets_all && cond_implies(lint->policy->layout, rule->when, above->when, steps) &&
+            cond_constant(above->when) == CONSTANT_NOT)
             return above;
     }
     return NULL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy_private.h"
 
+#include <string.h>
+
 #include <postern/words.h>
 
 /* How many conditions may stand between a rule and the facts. */
@@ -190,7 +192,12 @@ static struct rule_entry *find_rule(struct policy_builder *builder, const struct
     for (i = 0; i < builder->rules.count; i++)
         words[i] = entries[i].rule.name;
     nearest = words_nearest(name->text, words, builder->rules.count);
-    if (nearest != NULL)
+    if (strcmp(name->text, "*") == 0 || strcmp(name->text, "all") == 0)
+        builder_error(builder, &name->at,
+                      "there is no rule '%s'; 'mode observe;' in the listen block lets all rules "
+                      "only observe",
+                      name->text);
+    else if (nearest != NULL)
         builder_error(builder, &name->at, "there is no rule '%s'; did you mean '%s'?", name->text,
                       nearest);
     else
