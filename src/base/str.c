@@ -16,6 +16,8 @@ static void reserve(struct str *str, size_t more)
 {
     size_t room = str->room != 0 ? str->room : FIRST_ROOM;
 
+    if (more < str->room - str->length)
+        return;
     /* Half of the address space is more than any text can have. */
     assert(more < SIZE_MAX / 4 && str->length < SIZE_MAX / 4);
     while (room < str->length + more + 1)

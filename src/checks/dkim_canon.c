@@ -52,19 +52,21 @@ bool canon_read(const char *text, enum canon *header, enum canon *body)
 /* RFC 6376 3.4.1: nothing is changed, but folding had CRLF when it was signed. */
 static void simple_header(struct str *out, const char *name, const char *value, size_t length)
 {
-    size_t start = 0;
-    size_t i;
+    const char *end = value + length;
+    const char *start = value;
+    const char *at = value;
 
     str_add(out, name);
     str_add_char(out, ':');
-    for (i = 0; i < length; i++) {
-        if (value[i] != '\n' || (i > 0 && value[i - 1] == '\r'))
-            continue;
-        str_add_bytes(out, value + start, i - start);
-        str_add_bytes(out, "\r", 1);
-        start = i;
+    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        if (at == value || at[-1] != '\r') {
+            str_add_bytes(out, start, (size_t)(at - start));
+            str_add_char(out, '\r');
+            start = at;
+        }
+        at++;
     }
-    str_add_bytes(out, value + start, length - start);
+    str_add_bytes(out, start, (size_t)(end - start));
 }
 
 /* RFC 6376 3.4.2. */

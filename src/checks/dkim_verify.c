@@ -68,9 +68,9 @@ static void give(DKIM *message, const struct header_field *field, struct str *te
     (void)dkim_header(message, (unsigned char *)text->data, text->length);
 }
 
-/* All fields but the signatures that are not for it. */
+/* The signatures that are for it, and the fields that they name: it copies all that it is given. */
 static void give_header(DKIM *message, const struct header_list *header,
-                        const struct dkim_signature *signatures, size_t count)
+                        const struct dkim_signature *signatures, size_t count, const bool *named)
 {
     /* It writes one place past its list of fields when h= takes every field and names one more.
      * This field no h= can take, because it reads names there without their blanks. */
@@ -81,7 +81,7 @@ static void give_header(DKIM *message, const struct header_list *header,
 
     (void)dkim_header(message, spare, sizeof(spare) - 1);
     for (i = 0; i < header->count; i++) {
-        bool given = !header_is(&header->fields[i], DKIM_SIGNHEADER);
+        bool given = named[i] && !header_is(&header->fields[i], DKIM_SIGNHEADER);
 
         while (next < count && signatures[next].field < i)
             next++;
@@ -146,8 +146,10 @@ static void take_digests(DKIM *message, const struct dkim_signature *signatures,
 
 void dkim_header_digests_library(struct dkim_verifier *verifier, const struct header_list *header,
                                  const struct dkim_signature *signatures, size_t count,
-                                 unsigned char (*digests)[HEADER_HASH_SIZE], bool *taken)
+                                 unsigned char (*digests)[HEADER_HASH_SIZE], bool *taken,
+                                 struct arena *arena)
 {
+    bool *named = arena_alloc(arena, header->count * sizeof(*named));
     DKIM_STAT status;
     DKIM *message;
     bool any = false;
@@ -155,14 +157,17 @@ void dkim_header_digests_library(struct dkim_verifier *verifier, const struct he
 
     for (i = 0; i < count; i++) {
         taken[i] = false;
-        any = any || (signatures[i].result == RESULT_NONE && signatures[i].plain);
+        if (signatures[i].result != RESULT_NONE || !signatures[i].plain)
+            continue;
+        any = true;
+        header_list_mark(header, signatures[i].names, named);
     }
     if (!any || has_odd_space(header))
         return;
     message = dkim_verify(verifier->library, (const unsigned char *)"", NULL, &status);
     if (message == NULL)
         abort(); /* no memory */
-    give_header(message, header, signatures, count);
+    give_header(message, header, signatures, count, named);
     if (dkim_eoh(message) == DKIM_STAT_OK)
         take_digests(message, signatures, count, digests, taken);
     (void)dkim_free(message);
@@ -236,7 +241,7 @@ void dkim_header_digests(struct dkim_verifier *verifier, const struct header_lis
     bool *taken = arena_alloc(arena, count * sizeof(*taken));
     size_t i;
 
-    dkim_header_digests_library(verifier, header, signatures, count, digests, taken);
+    dkim_header_digests_library(verifier, header, signatures, count, digests, taken, arena);
     for (i = 0; i < count; i++)
         if (signatures[i].result == RESULT_NONE && !taken[i])
             dkim_header_digest_own(header, &signatures[i], digests[i], arena);

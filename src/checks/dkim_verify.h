@@ -40,6 +40,7 @@ void dkim_header_digest_own(const struct header_list *header,
  * has found a digest. */
 void dkim_header_digests_library(struct dkim_verifier *verifier, const struct header_list *header,
                                  const struct dkim_signature *signatures, size_t count,
-                                 unsigned char (*digests)[HEADER_HASH_SIZE], bool *taken);
+                                 unsigned char (*digests)[HEADER_HASH_SIZE], bool *taken,
+                                 struct arena *arena);
 
 #endif

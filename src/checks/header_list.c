@@ -73,6 +73,19 @@ bool header_is(const struct header_field *field, const char *name)
            strncasecmp(field->name, name, field->name_length) == 0;
 }
 
+void header_list_mark(const struct header_list *list, const char *names, bool *named)
+{
+    while (*names != '\0') {
+        size_t length = strcspn(names, ":");
+        uint32_t hash = hash_name(names, length);
+        size_t i;
+
+        for (i = 0; i < list->count; i++)
+            named[i] |= list->fields[i].hash == hash && list->fields[i].name_length == length;
+        names += length + (names[length] == ':');
+    }
+}
+
 const struct header_field *header_list_take(const struct header_list *list, bool *used,
                                             const char *name, size_t length)
 {

@@ -42,6 +42,10 @@ size_t header_name_length(const char *name);
 /* Whether the field has this name, without case. */
 bool header_is(const struct header_field *field, const char *name);
 
+/* Marks in NAMED (one for each field) those whose name is one of NAMES, which have ':' between
+ * them, and perhaps others. */
+void header_list_mark(const struct header_list *list, const char *names, bool *named);
+
 /* Takes the fields that a signature names, one by one, each name's from the bottom up (RFC 6376
  * 5.4.2).  USED holds list->count marks, false before the first call.  The next field of the name
  * of LENGTH bytes, or NULL when there is none left. */

@@ -8,7 +8,8 @@
 
 static bool is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    /* Few characters go past the first test. */
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
 }
 
 static bool is_alpha(char c)
@@ -50,7 +51,7 @@ static bool value_is_good(const char *value, size_t length)
     size_t i;
 
     for (i = 0; i < length; i++)
-        if (!is_space(value[i]) && ((unsigned char)value[i] < 0x20 || value[i] == 0x7f))
+        if (value[i] == 0x7f || ((unsigned char)value[i] < 0x20 && !is_space(value[i])))
             return false;
     return true;
 }

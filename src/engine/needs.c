@@ -201,12 +201,17 @@ static void mark_texts(struct engine_session *session, const struct recipient *r
 static void mark_behind(struct engine_session *session)
 {
     const struct wiring *wiring = session->wiring;
+    uint32_t marked = NOBODY;
 
     for (size_t i = 0; i < wiring->late_count; i++) {
         slot_t slot = wiring->late[i];
-        const struct wired_probe *wired = &wiring->probes[wiring->probe_of[wiring->root_of[slot]]];
-        for (size_t j = 0; session->needed[slot] && j < wired->behind_count; j++)
-            session->needed[wired->behind[j]] |= 2;
+        uint32_t probe = wiring->probe_of[wiring->root_of[slot]];
+        /* The facts of a probe stand side by side. */
+        if (!session->needed[slot] || probe == marked)
+            continue;
+        marked = probe;
+        for (size_t j = 0; j < wiring->probes[probe].behind_count; j++)
+            session->needed[wiring->probes[probe].behind[j]] |= 2;
     }
 }
 

@@ -234,8 +234,11 @@ void probe_finish(struct probe_run *pub)
 
     if (run->finished)
         return;
-    for (unsigned i = 0; i < probe->count; i++)
-        probe_set_fault(pub, probe->first + i);
+    for (unsigned i = 0; i < probe->count; i++) {
+        slot_t slot = slot_of(run, probe->first + i);
+        if (session_cell(run->session, run->recipient, slot)->state == VALUE_OPEN)
+            probe_set_fault(pub, probe->first + i);
+    }
     end_run(run);
 }
 

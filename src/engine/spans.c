@@ -52,8 +52,9 @@ void session_clear_span(struct engine_session *session, enum span_kind kind)
         if (wiring->probes[i].span == kind)
             session->runs[wiring->probes[i].place] = NULL;
     for (slot_t slot = 0; slot < wiring->layout->count; slot++) {
-        struct value *cell = session_cell(session, NULL, slot);
-        if (wiring->span_of[slot] == kind && cell != NULL)
+        struct value *cell =
+            wiring->span_of[slot] == kind ? session_cell(session, NULL, slot) : NULL;
+        if (cell != NULL)
             *cell = (struct value){0};
     }
     arena_reset(session->spans[kind].arena);

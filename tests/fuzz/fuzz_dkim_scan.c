@@ -44,7 +44,7 @@ static void check_digests(struct dkim_verifier *verifier, const struct header_li
     bool taken[SIGNATURES_MAX];
     size_t i;
 
-    dkim_header_digests_library(verifier, list, signatures, count, digests, taken);
+    dkim_header_digests_library(verifier, list, signatures, count, digests, taken, arena);
     for (i = 0; i < count; i++) {
         if (signatures[i].result != RESULT_NONE)
             continue;

@@ -249,7 +249,7 @@ static void test_digests(void **state)
         dkim_signature_read(&signatures[count], &header, count, NOW, arena);
         assert_int_equal(signatures[count].result, RESULT_NONE);
     }
-    dkim_header_digests_library(verifier, &header, signatures, count, library, taken);
+    dkim_header_digests_library(verifier, &header, signatures, count, library, taken, arena);
     for (i = 0; i < SIGNATURES; i++) {
         assert_true(signatures[i].plain);
         assert_true(taken[i]);
@@ -294,7 +294,7 @@ static void test_odd_headers(void **state)
         header_list_add(&header, "DKIM-Signature", BASE "::subject; c=relaxed");
         header_list_add(&header, rows[i].name, rows[i].value);
         dkim_signature_read(&signature, &header, 0, NOW, arena);
-        dkim_header_digests_library(verifier, &header, &signature, 1, library, &taken);
+        dkim_header_digests_library(verifier, &header, &signature, 1, library, &taken, arena);
         dkim_header_digest_own(&header, &signature, own, arena);
         if (taken != rows[i].taken || (taken && memcmp(own, library[0], sizeof(own)) != 0))
             fail_msg("row %zu: taken %d", i, taken);
