@@ -188,8 +188,11 @@ static void note(struct zone *zone, enum dnsbl_test result, const char *problem)
         break;
     case DNSBL_TEST_WRONG:
         if (zone->state != DNSBL_ASIDE)
-            log_error("dnsbl %s is SET ASIDE and counts for nothing until it heals: %s",
-                      zone->label, problem);
+            log_error(
+                "dnsbl %s is SET ASIDE and counts for nothing until it heals: %s; look at its "
+                "zone and at the resolver that asks it, or say 'probe none' if it has no "
+                "test entries",
+                zone->label, problem);
         zone->state = DNSBL_ASIDE;
         zone->fault = false;
         break;

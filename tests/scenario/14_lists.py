@@ -321,6 +321,7 @@ def dying(what, break_it, reason):
             record = accepted("203.0.113.%d" % last, daemon=aside, mta=other)
             same((record["dnsbl.score"], record["dnsbl.faults"], record["faults"]), ("0", "0", ""))
         said.wait("err: error: dnsbl bl is SET ASIDE and counts for nothing until it heals: " + reason)
+        same(said.count("; look at its zone and at the resolver that asks it, or say 'probe none'"), 1)
         same(said.count("SET ASIDE"), 1)
         # The other lists still count.
         listed("203.0.113.103", "old.example", "127.0.0.2", text="seen")
