@@ -195,6 +195,20 @@ static struct config *read_again(struct daemon *daemon, struct diag *diag)
     return config;
 }
 
+/* What an administrator asks after a start or a reload: "26 rules, listen mx only observes".  To be
+ * freed with str_free(). */
+static struct str in_force(const struct config *config)
+{
+    struct str text = {0};
+    size_t rules = config->policy->rule_count;
+    str_add_format(&text, "%zu rule%s", rules, rules == 1 ? "" : "s");
+    for (const struct listen_options *listen = config->listens; listen != NULL;
+         listen = next_listen(listen))
+        if (listen->mode == LISTEN_OBSERVE)
+            str_add_format(&text, ", listen %s only observes", listen->head.name);
+    return text;
+}
+
 static void reload(struct daemon *daemon)
 {
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_us());
@@ -212,7 +226,9 @@ static void reload(struct daemon *daemon)
         engine_tick(daemon->engine);
         config_unref(daemon->config);
         daemon->config = config;
-        log_info("%s taken: %zu rules", daemon->path, config->policy->rule_count);
+        struct str text = in_force(config);
+        log_info("%s taken: %s", daemon->path, str_text(&text));
+        str_free(&text);
     }
     diag_free(diag);
     sd_notify(0, "READY=1");
@@ -303,8 +319,10 @@ static void log_serving(const struct config *config)
     for (const struct listen_options *listen = config->listens; listen != NULL;
          listen = next_listen(listen))
         str_add_format(&sockets, "%s%s", sockets.length > 0 ? ", " : "", listen->socket);
-    log_info("postern " POSTERN_VERSION " serves at %s with %zu rules", str_text(&sockets),
-             config->policy->rule_count);
+    struct str text = in_force(config);
+    log_info("postern " POSTERN_VERSION " serves at %s with %s", str_text(&sockets),
+             str_text(&text));
+    str_free(&text);
     str_free(&sockets);
 }
 

@@ -107,7 +107,7 @@ def loglines(text):
 @case("it says READY=1 when its socket takes connections, and what it serves")
 def _():
     same(postern.notified.count("READY=1"), 1)
-    postern.wait_message(r"info: postern [0-9][^ ]* serves at unix:\S+postern.sock with 1 rules?")
+    postern.wait_message(r"info: postern [0-9][^ ]* serves at unix:\S+postern.sock with 1 rule$")
     with mx.client("203.0.113.7") as client:
         has(word(client), "the old rule")
 
@@ -180,6 +180,7 @@ def _():
     before = len(loglines("takes a restart"))
     postern.write_conf(conf=good.replace("mode enforce", "mode observe"))
     postern.reload()
+    postern.wait_message(r"info: \S+/postern\.conf taken: 1 rule, listen mx only observes$")
     with mx.client("203.0.113.7") as client:
         client.mail("x@example.net")
         same(client.rcpt("word@example.test").code, 250)
@@ -192,6 +193,7 @@ def _():
 @case("a listener that observes refuses nothing when its block is renamed, until the restart")
 def _():
     other = Postern(OLD, mode="observe")
+    other.wait_message(r"serves at unix:\S+postern.sock with 1 rule, listen mx only observes$")
 
     def answer():
         with Milter(other.socket) as milter:
