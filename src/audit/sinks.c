@@ -46,11 +46,11 @@ struct sink {
 };
 
 struct sinks {
-    struct arena *arena; /* of names */
-    struct arena *line;  /* of what is being written */
-    struct str text;     /* the same, as files have them */
-    time_t date_of;      /* what date and zone say */
-    char date[32], zone[8];
+    struct arena *arena;   /* of names */
+    struct arena *line;    /* of what is being written */
+    struct str text;       /* the same, as files have them */
+    time_t date_of;        /* what date and tail say */
+    struct str date, tail; /* of a line's head, before and behind the milliseconds */
     const char *ident;
     int pid;
     struct sink *sinks;
@@ -100,7 +100,6 @@ struct sinks *sinks_open(const struct audit_options *options, char **error)
     sinks->ident = arena_strdup(arena, options->ident);
     sinks->pid = (int)getpid();
     sinks->text = (struct str){0};
-    sinks->date[0] = '\0';
     sinks->sinks = arena_alloc(arena, options->to_count * sizeof(sinks->sinks[0]));
     for (size_t i = 0; i < options->to_count; i++) {
         if (!open_sink(sinks, options->to[i], error)) {
@@ -119,6 +118,8 @@ void sinks_close(struct sinks *sinks)
         if (sinks->sinks[i].fd >= 0)
             close(sinks->sinks[i].fd);
     str_free(&sinks->text);
+    str_free(&sinks->date);
+    str_free(&sinks->tail);
     arena_free(sinks->line);
     arena_free(sinks->arena);
 }
@@ -294,19 +295,32 @@ static ssize_t write_parts(struct sink *sink, const struct iovec *parts, int cou
 }
 
 /* RFC 3339: the offset has a colon. */
-static void add_head(struct sinks *sinks, const struct queued *record)
+static void set_date(struct sinks *sinks, time_t when)
 {
+    char date[32], zone[8];
     struct tm tm;
 
-    if (sinks->date[0] == '\0' || sinks->date_of != record->when.tv_sec) {
-        localtime_r(&record->when.tv_sec, &tm);
-        strftime(sinks->date, sizeof(sinks->date), "%Y-%m-%dT%H:%M:%S", &tm);
-        strftime(sinks->zone, sizeof(sinks->zone), "%z", &tm);
-        sinks->date_of = record->when.tv_sec;
-    }
-    str_add_format(&sinks->text, "%s.%03ld%.3s:%s %s[%d]: ", sinks->date,
-                   record->when.tv_nsec / 1000000, sinks->zone, sinks->zone + 3, sinks->ident,
-                   sinks->pid);
+    localtime_r(&when, &tm);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+    strftime(zone, sizeof(zone), "%z", &tm);
+    str_clear(&sinks->date);
+    str_clear(&sinks->tail);
+    str_add(&sinks->date, date);
+    str_add_format(&sinks->tail, "%.3s:%s %s[%d]: ", zone, zone + 3, sinks->ident, sinks->pid);
+    sinks->date_of = when;
+}
+
+static void add_head(struct sinks *sinks, const struct queued *record)
+{
+    const long ms = record->when.tv_nsec / 1000000;
+    const char digits[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+                           (char)('0' + ms % 10)};
+
+    if (sinks->date.length == 0 || sinks->date_of != record->when.tv_sec)
+        set_date(sinks, record->when.tv_sec);
+    str_add_bytes(&sinks->text, sinks->date.data, sinks->date.length);
+    str_add_bytes(&sinks->text, digits, sizeof(digits));
+    str_add_bytes(&sinks->text, sinks->tail.data, sinks->tail.length);
 }
 
 /* Writes COUNT lines, LENGTH octets in all, with one call.  Returns how many are in the file or

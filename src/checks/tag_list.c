@@ -203,9 +203,15 @@ static size_t whole_groups(const char *text, size_t length, unsigned char *out)
     size_t i;
 
     for (i = 0; i + 4 <= length; i += 4, out += 3) {
-        const unsigned a = base64_kind(text[i]), b = base64_kind(text[i + 1]);
-        const unsigned c = base64_kind(text[i + 2]), d = base64_kind(text[i + 3]);
+        const unsigned char *four = (const unsigned char *)text + i;
+        unsigned a, b, c, d;
 
+        if ((four[0] | four[1] | four[2] | four[3]) >= sizeof(base64_kinds))
+            break;
+        a = base64_kinds[four[0]];
+        b = base64_kinds[four[1]];
+        c = base64_kinds[four[2]];
+        d = base64_kinds[four[3]];
         if ((a | b | c | d) >= DIGITS)
             break;
         out[0] = (unsigned char)(a << 2 | b >> 4);

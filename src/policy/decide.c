@@ -142,11 +142,18 @@ static bool names_own_fault(const struct cond *test, const struct slot *slot)
            names_number(test, slot->fault_word);
 }
 
+/* NULL where the scope is not open. */
+static const struct value *value_of(const struct sight *sight, const struct slot *slot)
+{
+    const struct value *values = sight->view->scope[slot->scope];
+
+    return values != NULL ? &values[slot->index] : NULL;
+}
+
 static unsigned test_truth(const struct sight *sight, const struct cond *test)
 {
     const struct slot *slot = &sight->layout->slots[test->slot];
-    const struct value *values = sight->view->scope[slot->scope];
-    const struct value *value = values != NULL ? &values[slot->index] : NULL;
+    const struct value *value = value_of(sight, slot);
 
     switch (value != NULL ? (enum value_state)value->state : VALUE_OPEN) {
     case VALUE_OPEN:
@@ -409,18 +416,28 @@ struct verdict decide(const struct policy *policy, const struct view *view, cons
 
 /* ---- what is still needed ---- */
 
-/* SET is the condition's truth. */
-static void mark_needs(const struct sight *sight, const struct cond *cond, unsigned set,
-                       uint8_t *needed)
+/* A test is decided once its fact is known, or known to be in fault. */
+static void mark_test(const struct sight *sight, const struct cond *test, uint8_t *needed)
+{
+    const struct value *value = value_of(sight, &sight->layout->slots[test->slot]);
+
+    if (value == NULL || value->state == VALUE_OPEN)
+        needed[test->slot] = 1;
+}
+
+/* COND is not decided, or a test. */
+static void mark_needs(const struct sight *sight, const struct cond *cond, uint8_t *needed)
 {
     size_t i;
 
-    if (is_decided(set))
-        return;
     if (cond->kind == COND_TEST)
-        needed[cond->slot] = 1;
-    for (i = 0; i < cond->part_count; i++)
-        mark_needs(sight, cond->parts[i], truth(sight, cond->parts[i]), needed);
+        mark_test(sight, cond, needed);
+    for (i = 0; i < cond->part_count; i++) {
+        const struct cond *part = cond->parts[i];
+
+        if (part->kind == COND_TEST || !is_decided(truth(sight, part)))
+            mark_needs(sight, part, needed);
+    }
 }
 
 void decide_needs(const struct policy *policy, const struct view *view, const uint8_t *modes,
@@ -436,7 +453,8 @@ void decide_needs(const struct policy *policy, const struct view *view, const ui
         if (modes[i] == RULE_OFF || (waited && modes[i] != RULE_ENFORCES))
             continue;
         set = rule_truth(&sight, rule);
-        mark_needs(&sight, rule->when, set, needed);
+        if (!is_decided(set))
+            mark_needs(&sight, rule->when, needed);
         if (is_final(rule, modes) && !passes(rule, set))
             return;
     }
