@@ -133,12 +133,84 @@ static void warn_of_help(struct reading *reading, const struct rule *rule)
                  rule->name);
 }
 
+/* ---- scores ---- */
+
+/* The member of BLOCK that the option NAME fills, or NULL. */
+static const void *member_of(const struct option_block *kind, const struct block_head *block,
+                             const char *name)
+{
+    for (size_t i = 0; i < kind->row_count; i++)
+        if (strcmp(kind->rows[i].name, name) == 0)
+            return (const char *)(const void *)block + kind->rows[i].offset;
+    return NULL;
+}
+
+static bool asks_about(const struct option_list *ask, const char *subject)
+{
+    for (size_t i = 0; i < ask->count; i++)
+        if (strcmp(ask->items[i], subject) == 0)
+            return true;
+    return false;
+}
+
+/* The largest sum that the lists asked about SUBJECT can come to; -1 when there is none. */
+static int64_t largest_score(const struct config_all *all, const char *subject)
+{
+    int64_t sum = -1;
+    for (size_t i = 1; i < all->kind_count; i++) {
+        const struct kind_blocks *kind = &all->kinds[i];
+        if (strcmp(kind->kind->kind, "dnsbl") != 0)
+            continue;
+        for (const struct block_head *block = kind->first; block != NULL; block = block->next) {
+            const int64_t *weight = member_of(kind->kind, block, "weight");
+            const struct option_list *ask = member_of(kind->kind, block, "ask");
+            if (weight == NULL || ask == NULL || !asks_about(ask, subject))
+                continue;
+            sum = (sum < 0 ? 0 : sum) + (*weight > 0 ? *weight : 0);
+        }
+    }
+    return sum;
+}
+
+/* A score that no lists of the site can come to.  Where no list is asked at all, the rule is one of
+ * those that wait for lists, as the shipped ones do. */
+static void warn_of_scores(struct reading *reading, const struct policy *policy,
+                           const struct rule *rule, const struct cond *cond)
+{
+    static const struct {
+        const char *fact, *subject;
+    } scores[] = {
+        {"dnsbl.score", "client.ip"},
+        {"rhsbl.helo.score", "helo"},
+        {"rhsbl.sender.score", "sender.domain"},
+        {"rhsbl.from.score", "from.domain"},
+    };
+    for (size_t i = 0; i < cond->part_count; i++)
+        warn_of_scores(reading, policy, rule, cond->parts[i]);
+    if (cond->kind != COND_TEST || cond->operand_count != 1 ||
+        (cond->test != TEST_GE && cond->test != TEST_GT && cond->test != TEST_EQ))
+        return;
+    int64_t least = cond->operands[0].number;
+    const char *fact = policy->layout->slots[cond->slot].name;
+    for (size_t i = 0; i < sizeof(scores) / sizeof(scores[0]); i++) {
+        if (strcmp(fact, scores[i].fact) != 0)
+            continue;
+        int64_t largest = largest_score(reading->all, scores[i].subject);
+        if (largest >= 0 && (cond->test == TEST_GT ? least >= largest : least > largest))
+            diag_warning(reading->diag, &cond->at,
+                         "rule '%s' waits for a %s that is never reached: the lists that are asked "
+                         "about %s weigh %lld together; see weight in the dnsbl blocks",
+                         rule->name, fact, scores[i].subject, (long long)largest);
+    }
+}
+
 void config_warn(struct reading *reading, const struct policy *policy)
 {
     warn_of_hostname(reading, policy);
     for (size_t i = 0; i < policy->rule_count; i++) {
         warn_of_names(reading, policy, &policy->rules[i], policy->rules[i].when);
         warn_of_kinds(reading, policy, &policy->rules[i], policy->rules[i].when);
+        warn_of_scores(reading, policy, &policy->rules[i], policy->rules[i].when);
         warn_of_help(reading, &policy->rules[i]);
     }
 }

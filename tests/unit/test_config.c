@@ -462,6 +462,23 @@ static const struct {
      NULL},
     {"hostname \"\"; help_url \"\"; rule r { when client.local; accept; }", NULL},
     {"rule r { when helo.kind == bare; reply 550 5.7.1 \"x\"; }", NULL},
+    {"dnsbl a { zone a.example; listed 127.0.0.2; } rule r { when dnsbl.score >= 3; accept; }",
+     "rule 'r' waits for a dnsbl.score that is never reached: the lists that are asked about "
+     "client.ip weigh 1 together"},
+    {"dnsbl a { zone a.example; listed 127.0.0.2; weight 2; } dnsbl b { zone b.example; listed "
+     "127.0.0.2; } dnsbl w { zone w.example; listed 127.0.0.2; weight -5; } rule r { when "
+     "dnsbl.score >= 3; accept; }",
+     NULL},
+    {"dnsbl a { zone a.example; listed 127.0.0.2; weight 3; } rule r { when not dnsbl.score > 3; "
+     "accept; }",
+     "never reached"},
+    {"dnsbl a { zone a.example; listed 127.0.0.2; ask helo; } rule r { when dnsbl.score >= 3; "
+     "accept; }",
+     NULL},
+    {"dnsbl a { zone a.example; listed 127.0.0.2; ask helo; } rule r { when rhsbl.helo.score > 1; "
+     "accept; }",
+     "about helo weigh 1 together"},
+    {"rule r { when dnsbl.score >= 3 or rhsbl.from.score == 1; accept; }", NULL},
     {"table t { a.example; b@c.example; } rule r { when client.ip in t; accept; }",
      "rule 'r' looks for 'client.ip' in table 't', which has names only"},
     {"table t { 192.0.2.0/24; ::1; 10.1; } rule r { when not (sender in t or client.local); "
