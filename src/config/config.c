@@ -140,16 +140,23 @@ static const char *table_nearest(void *arg, const char *name)
 
 /* Options that name tables can be held against them only when all tables were read. */
 static void check_table_option(struct reading *reading, const struct block_head *block,
-                               const struct option_row *row)
+                               const struct option_row *row, size_t index)
 {
+    const struct place *at = block->places != NULL ? &block->places[index] : &block->at;
     const char *name;
     memcpy(&name, (const char *)block + row->offset, sizeof(name));
     if (name == NULL || table_known(reading, name))
         return;
     const char *near = table_nearest(reading, name);
-    diag_error(reading->diag, &block->at, "%s names a table '%s', which there is not%s%s%s",
-               row->name, name, near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-               near != NULL ? "'?" : "");
+    if (near != NULL)
+        diag_error(reading->diag, at,
+                   "%s names a table '%s', which there is not; did you mean '%s'?", row->name, name,
+                   near);
+    else
+        diag_error(reading->diag, at,
+                   "%s names a table '%s', which there is not; define it: table %s file:PATH; or "
+                   "table %s { ... }",
+                   row->name, name, name, name);
 }
 
 static void check_table_options(struct reading *reading)
@@ -159,7 +166,7 @@ static void check_table_options(struct reading *reading)
         for (const struct block_head *block = kind->first; block != NULL; block = block->next)
             for (size_t j = 0; j < kind->kind->row_count; j++)
                 if (kind->kind->rows[j].type == OPTION_TABLE)
-                    check_table_option(reading, block, &kind->kind->rows[j]);
+                    check_table_option(reading, block, &kind->kind->rows[j], j);
     }
 }
 

@@ -170,6 +170,9 @@ static const struct {
     {"table t { a.example;", "has no closing '}'"},
     {"rule r { when client.ip in trsted; accept; }\ntable trusted { };", "did you mean 'trusted'?"},
     {"recipients { domains oars; }\ntable ours { };", "did you mean 'ours'?"},
+    {"recipients {\n    known mailboxes;\n}",
+     ":2:5: error: known names a table 'mailboxes', which there is not; define it: table mailboxes "
+     "file:PATH;"},
     {"rule r { when spf.reslt == pass; accept; }", "unknown"},
     {"rule r { when true; reply 550 4.7.1 \"x\"; }", "4.7.1"},
     {"rule r { when true; reply 550 5.7.1 \"%{rcpt.statsu}\"; }", "did you mean 'rcpt.status'?"},
