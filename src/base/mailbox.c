@@ -253,7 +253,7 @@ static struct span shorten(struct arena *arena, const char *text, bool *good)
     }
     copy = arena_strndup(arena, text, length);
     if (tail > 0 && tail <= MAILBOX_MAX / 2)
-        memcpy(copy + length - tail, at, tail);
+        memcpy(copy + length - tail, at, tail + 1); /* with its NUL */
     return (struct span){copy, length};
 }
 
