@@ -153,6 +153,10 @@ static size_t take_literal(struct compiler *compiler, size_t pos)
         str_add_char(&compiler->literal, '\n');
         return 2;
     }
+    if (text[0] == '$' && text[1] == '{') {
+        struct place place = place_of(compiler, pos, 2);
+        diag_warning(compiler->diag, &place, "'${' stands for itself; a fact is %%{name}");
+    }
     if (text[0] >= ' ' && text[0] <= '~') {
         str_add_char(&compiler->literal, text[0]);
         return 1;

@@ -263,6 +263,22 @@ static void test_wrong(void **state)
     }
 }
 
+/* Postfix writes its own texts so. */
+static void test_doubt(void **state)
+{
+    static const struct source source = {.path = "f", .text = "", .length = 0};
+    struct fixture f = open_fixture();
+    struct place at = {&source, 1, 10, 14};
+
+    (void)state;
+    assert_non_null(template_compile(f.arena, f.layout, "$1 ${client}", &at, f.diag));
+    assert_int_equal(diag_errors(f.diag), 0);
+    assert_string_equal(diag_line(f.diag, 0),
+                        "f:1:14: warning: '${' stands for itself; a fact is %{name}");
+    assert_null(diag_line(f.diag, 1));
+    close_fixture(&f);
+}
+
 /* All errors of a text are reported at once. */
 static void test_many_errors(void **state)
 {
@@ -280,7 +296,7 @@ int main(void)
         cmocka_unit_test(test_expand),      cmocka_unit_test(test_help),
         cmocka_unit_test(test_foreign),     cmocka_unit_test(test_cut),
         cmocka_unit_test(test_slots),       cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_many_errors),
+        cmocka_unit_test(test_many_errors), cmocka_unit_test(test_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
