@@ -120,8 +120,8 @@ struct wiring {
     const char **key_of;   /* per slot: its key in records */
     struct table **tables; /* per derived fact */
     const char *delimiter; /* of address extensions */
-    slot_t
-        shown[6]; /* slots that the head of a record shows: client name helo sender rcpt listener */
+    /* What the head of a record shows: client name helo sender rcpt listener. */
+    slot_t shown[6];
 };
 
 struct wiring *wiring_new(struct config *config);
