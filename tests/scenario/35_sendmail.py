@@ -158,6 +158,7 @@ def _():
         same(client.mail("x@example.net").code, 250)
         reply = client.rcpt("ghost@example.test")
         matches(reply.text, r"^5\.1\.1 <ghost@example\.test>\.\.\. <ghost@example\.test>: User unknown \(ref ......\)$")
+    postern.record_of(reply)
 
 
 @case("whom Sendmail's own rulesets refuse is not shown to its filters")
