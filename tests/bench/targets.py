@@ -112,7 +112,8 @@ def waiting(targets, front):
     null = cold_of(report, NULL, latency=0, **slow)
     for key, what, why in (
             ("envelope_wait_ms", "ms before the message above null filter's, 20 ms an answer, "
-             "100 ms a round trip", ""),
+             "100 ms a round trip",
+             "no answer of the DNS is in it: that is the work of four stages"),
             ("wait_ms", "ms in all above null filter's, the same",
              "a key's name comes with the header, and with it the end of the message")):
         targets.add(front, "covered", what, covered and null and covered[key] - null[key], why)
