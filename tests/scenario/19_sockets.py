@@ -80,6 +80,8 @@ def _():
             wait_until("the socket", postern._listens)
             info = os.stat(postern.socket)
             same((info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)), wanted, options)
+            # libmilter has a thread of its own that takes signals while it starts.
+            speaks(postern)
             postern.stop()
     postern.write_conf(RULE)
     postern.start()
