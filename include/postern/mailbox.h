@@ -37,6 +37,10 @@ enum { MAILBOX_MAX = 1024 };
  * well formed.  All strings live in ARENA (or are constants). */
 struct mailbox mailbox_parse(struct arena *arena, const char *text);
 
+/* Whether LOCAL is one of the local parts that Postfix treats as its own, whatever tables say:
+ * postmaster, mailer-daemon, double-bounce.  Pure. */
+bool mailbox_is_reserved(const char *local);
+
 /* LOCAL@DOMAIN with the local part (unquoted) quoted where RFC 5321 needs it; local alone when
  * there is no domain, "" when there is neither.  Lives in ARENA or is one of the arguments. */
 const char *mailbox_format(struct arena *arena, const char *local, const char *domain);

@@ -312,3 +312,13 @@ const char *mailbox_format(struct arena *arena, const char *local, const char *d
         return local;
     return arena_join(arena, local, "@", domain);
 }
+
+bool mailbox_is_reserved(const char *local)
+{
+    static const char *const names[] = {"postmaster", "mailer-daemon", "double-bounce"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcasecmp(local, names[i]) == 0)
+            return true;
+    return false;
+}

@@ -167,18 +167,6 @@ static const char *disclosed(struct arena *arena, const char *value)
     return mailbox.address;
 }
 
-/* Postfix takes mail for these in its local domains whatever its maps say, and what asks whether an
- * address of the site is there asks for them: the sender of its bounces and of its probes. */
-static bool is_reserved(const char *local)
-{
-    static const char *const names[] = {"postmaster", "mailer-daemon", "double-bounce"};
-
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        if (strcasecmp(local, names[i]) == 0)
-            return true;
-    return false;
-}
-
 /* RCPT_MOVED with *moved_to, RCPT_KNOWN, RCPT_UNKNOWN or RCPT_UNAVAILABLE.  A mailbox that has
  * moved is moved, whatever else is unavailable; while that cannot be found out no other status is
  * certain, not even of a mailbox that still stands in the other table. */
@@ -211,7 +199,10 @@ static enum rcpt_status find_mailbox(struct probe_run *run, const char **moved_t
         known = table_find(state->known, &key, run->arena);
     if (known.status == TABLE_UNAVAILABLE)
         return RCPT_UNAVAILABLE;
-    if (known.status == TABLE_ABSENT && local == TABLE_FOUND && is_reserved(rcpt->local))
+    /* Postfix takes mail for these in its local domains whatever its maps say, and what asks
+     * whether an address of the site is there asks for the sender of its bounces and of its probes.
+     */
+    if (known.status == TABLE_ABSENT && local == TABLE_FOUND && mailbox_is_reserved(rcpt->local))
         return RCPT_KNOWN;
     return known.status == TABLE_FOUND ? RCPT_KNOWN : RCPT_UNKNOWN;
 }

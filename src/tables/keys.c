@@ -194,16 +194,11 @@ bool key_parse(const char *text, size_t length, struct key *key, char problem[st
 
 size_t key_base_length(const char *local, const char *delimiter)
 {
-    static const char *const whole[] = {"postmaster", "mailer-daemon", "double-bounce"};
     size_t length = strlen(local);
     size_t base = strcspn(local, delimiter);
 
-    if (base == 0 || base == length)
+    if (base == 0 || base == length || mailbox_is_reserved(local))
         return length;
-    for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
-        if (strcasecmp(local, whole[i]) == 0)
-            return length;
-    }
     if (strchr(delimiter, '-') != NULL) {
         if (strncasecmp(local, "owner-", 6) == 0)
             return length;
