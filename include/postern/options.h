@@ -72,6 +72,9 @@ struct option_block {
 void *options_parse_block(struct lexer *lexer, const struct option_block *kind,
                           const struct token *head, const char *name);
 
+/* The row of the option NAME, or NULL. */
+const struct option_row *options_find(const struct option_block *kind, const char *name);
+
 /* A block of this kind with nothing but defaults. */
 void *options_defaults(const struct option_block *kind, struct arena *arena);
 

@@ -103,7 +103,7 @@ static bool read_braced(struct lexer *lexer, struct growing *list)
     return true;
 }
 
-static const struct option_row *find_row(const struct option_block *kind, const char *name)
+const struct option_row *options_find(const struct option_block *kind, const char *name)
 {
     for (size_t i = 0; i < kind->row_count; i++) {
         if (strcmp(kind->rows[i].name, name) == 0)
@@ -117,7 +117,7 @@ static const struct option_row *find_row(const struct option_block *kind, const 
 static bool begins_option(const struct option_block *kind, const struct token *token, uint32_t line)
 {
     return kind != NULL && token->kind == TOKEN_WORD && token->at.line != line &&
-           find_row(kind, token->text) != NULL;
+           options_find(kind, token->text) != NULL;
 }
 
 /* "a b c;" */
@@ -250,7 +250,7 @@ static void read_row(struct reader *reader)
         return;
     }
     struct token name = lexer_next(lexer);
-    const struct option_row *row = find_row(reader->kind, name.text);
+    const struct option_row *row = options_find(reader->kind, name.text);
     if (row == NULL) {
         report_unknown(reader, &name);
         lexer_skip_statement(lexer);

@@ -286,17 +286,14 @@ const char *config_text(const struct config *config, const char *kind, const cha
 {
     const struct config_all *all = all_of_const(config);
     for (size_t i = 1; i < all->kind_count; i++) {
-        const struct option_block *rows = all->kinds[i].kind;
-        if (strcmp(rows->kind, kind) != 0 || all->kinds[i].first == NULL)
+        const struct option_row *row = options_find(all->kinds[i].kind, option);
+        const char *text;
+        if (strcmp(all->kinds[i].kind->kind, kind) != 0 || all->kinds[i].first == NULL ||
+            row == NULL)
             continue;
-        for (size_t j = 0; j < rows->row_count; j++) {
-            const char *text;
-            if (strcmp(rows->rows[j].name, option) != 0)
-                continue;
-            assert(rows->rows[j].type == OPTION_TEXT || rows->rows[j].type == OPTION_TABLE);
-            memcpy(&text, (const char *)all->kinds[i].first + rows->rows[j].offset, sizeof(text));
-            return text != NULL ? text : "";
-        }
+        assert(row->type == OPTION_TEXT || row->type == OPTION_TABLE);
+        memcpy(&text, (const char *)all->kinds[i].first + row->offset, sizeof(text));
+        return text != NULL ? text : "";
     }
     return "";
 }

@@ -190,12 +190,9 @@ static struct kind_blocks *find_kind(struct reading *reading, const struct token
 /* The kind of block that has an option of this name, or NULL. */
 static const char *block_with(const struct reading *reading, const char *option)
 {
-    for (size_t i = 1; i < reading->all->kind_count; i++) {
-        const struct option_block *kind = reading->all->kinds[i].kind;
-        for (size_t j = 0; j < kind->row_count; j++)
-            if (strcmp(kind->rows[j].name, option) == 0)
-                return kind->kind;
-    }
+    for (size_t i = 1; i < reading->all->kind_count; i++)
+        if (options_find(reading->all->kinds[i].kind, option) != NULL)
+            return reading->all->kinds[i].kind->kind;
     return NULL;
 }
 

@@ -13,11 +13,9 @@ static const struct place *place_of(const struct reading *reading, const char *o
 {
     size_t count;
     const struct option_block *globals = &config_core_blocks(&count)[0];
-    for (size_t i = 0; i < globals->row_count; i++)
-        if (strcmp(globals->rows[i].name, option) == 0 &&
-            (reading->all->globals->head.set & (UINT64_C(1) << i)) != 0)
-            return &reading->global_places[i];
-    return NULL;
+    size_t row = (size_t)(options_find(globals, option) - globals->rows);
+    bool set = (reading->all->globals->head.set & (UINT64_C(1) << row)) != 0;
+    return set ? &reading->global_places[row] : NULL;
 }
 
 static void check_hostname(struct reading *reading, const char *name)

@@ -139,10 +139,8 @@ static void warn_of_help(struct reading *reading, const struct rule *rule)
 static const void *member_of(const struct option_block *kind, const struct block_head *block,
                              const char *name)
 {
-    for (size_t i = 0; i < kind->row_count; i++)
-        if (strcmp(kind->rows[i].name, name) == 0)
-            return (const char *)(const void *)block + kind->rows[i].offset;
-    return NULL;
+    const struct option_row *row = options_find(kind, name);
+    return row != NULL ? (const char *)(const void *)block + row->offset : NULL;
 }
 
 static bool asks_about(const struct option_list *ask, const char *subject)

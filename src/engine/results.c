@@ -28,10 +28,9 @@ struct claim {
 static const void *option(const struct block_head *head, const struct option_block *kind,
                           const char *name)
 {
-    for (size_t i = 0; i < kind->row_count; i++)
-        if (strcmp(kind->rows[i].name, name) == 0)
-            return (const char *)head + kind->rows[i].offset;
-    return NULL;
+    const struct option_row *row = options_find(kind, name);
+
+    return row != NULL ? (const char *)head + row->offset : NULL;
 }
 
 static const struct option_block *find_kind(const struct config_schema *schema, const char *name)

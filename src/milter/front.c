@@ -18,9 +18,8 @@ static const struct place *socket_place(const struct listen_options *listen)
     size_t count;
     const struct option_block *blocks = config_core_blocks(&count);
     for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; strcmp(blocks[i].kind, "listen") == 0 && j < blocks[i].row_count; j++)
-            if (strcmp(blocks[i].rows[j].name, "socket") == 0 && listen->head.places != NULL)
-                return &listen->head.places[j];
+        if (strcmp(blocks[i].kind, "listen") == 0 && listen->head.places != NULL)
+            return &listen->head.places[options_find(&blocks[i], "socket") - blocks[i].rows];
     return &listen->head.at;
 }
 
