@@ -35,6 +35,9 @@ extern const struct front_kind front_wire, front_libmilter;
 /* Whether the front of CONFIG can serve its listen blocks; what it cannot is reported to DIAG. */
 bool front_check(const struct config *config, struct diag *diag);
 
+/* The path of a unix socket; NULL for other sockets.  Points into LISTEN. */
+const char *front_unix_path(const struct listen_options *listen);
+
 /* Opens the sockets of the configuration, which front_check() has passed: a stale unix socket is
  * replaced, a live one never; owner, group and permissions are set before the MTA can connect.
  * NULL with a sentence in *error (to be freed) that names the remedy.  Once per process. */

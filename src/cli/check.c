@@ -6,6 +6,7 @@
 #include <postern/arena.h>
 #include <postern/check.h>
 #include <postern/engine.h>
+#include <postern/front.h>
 #include <postern/log.h>
 #include <postern/policy.h>
 #include <postern/table.h>
@@ -41,7 +42,7 @@ static void warn(const struct block_head *block, const char *kind, const char *f
 /* What would keep the daemon from making its socket, as far as it can be seen from here. */
 static void warn_of_socket(const struct listen_options *listen)
 {
-    const char *path = cli_socket_path(listen);
+    const char *path = front_unix_path(listen);
     struct stat status;
     if (path == NULL)
         return;

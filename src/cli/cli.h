@@ -105,9 +105,6 @@ struct config *cli_load(const char *path, bool looks_only);
 /* Whether the front can serve the listen blocks; what it cannot is printed to stderr. */
 bool cli_check_front(const struct config *config);
 
-/* The path of a unix socket; NULL for other sockets.  Points into LISTEN. */
-const char *cli_socket_path(const struct listen_options *listen);
-
 /* Writes TEXT with control characters and 8-bit bytes as question marks, as in replies: what
  * senders and DNS lists say reaches no terminal as it is. */
 void cli_put_clean(const char *text, FILE *out);

@@ -8,7 +8,6 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
 struct config_schema *cli_schema(void)
 {
@@ -44,15 +43,6 @@ bool cli_check_front(const struct config *config)
     diag_print_styled(diag, term_diag_style(stderr), stderr);
     diag_free(diag);
     return good;
-}
-
-const char *cli_socket_path(const struct listen_options *listen)
-{
-    static const char *const kinds[] = {"unix:/", "local:/"};
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (strncmp(listen->socket, kinds[i], strlen(kinds[i])) == 0)
-            return strchr(listen->socket, '/');
-    return NULL;
 }
 
 void cli_put_clean(const char *text, FILE *out)

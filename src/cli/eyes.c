@@ -5,6 +5,7 @@
 #include "term.h"
 
 #include <postern/arena.h>
+#include <postern/front.h>
 #include <postern/log.h>
 #include <postern/table.h>
 
@@ -114,7 +115,7 @@ static void look_at_sockets(struct eyes *eyes)
     const struct block_head *head =
         eyes->config->listens != NULL ? &eyes->config->listens->head : NULL;
     for (; head != NULL; head = head->next) {
-        const char *path = cli_socket_path((const struct listen_options *)(const void *)head);
+        const char *path = front_unix_path((const struct listen_options *)(const void *)head);
         if (path != NULL)
             look_at_folder(eyes, &head->at, "the socket's folder", folder_of(eyes, path));
     }

@@ -109,6 +109,11 @@ bool front_check(const struct config *config, struct diag *diag)
     return diag_errors(diag) == before;
 }
 
+const char *front_unix_path(const struct listen_options *listen)
+{
+    return socket_parse(listen->socket).kind == SOCKET_UNIX ? strchr(listen->socket, '/') : NULL;
+}
+
 /* ---- the one that was chosen ---- */
 
 struct front *front_open(struct engine *engine, const struct config *config, char **error)
